@@ -1,0 +1,77 @@
+"""The Kullback-Leibler divergence, exact wherever a closed form is known."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def kl_divergence(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
+    """KL(q || p) in nats, exact.
+
+    Beyond the pairs TFP registers, any two of `Independent(Normal)` over one dimension,
+    `MultivariateNormalDiag`, `MultivariateNormalTriL` and their kin are compared as the multivariate normals
+    they are.
+
+    Args:
+        q, p: distributions with equal event shapes and batch shapes that broadcast.
+
+    Returns:
+        `[batch]`, the broadcast batch shape of the two.
+
+    Raises:
+        NotImplementedError: where no closed form is known; see `has_exact_kl`.
+
+    Example:
+
+    >>> import tensorflow_probability as tfp
+    >>> tfd = tfp.distributions
+    >>> q = tfd.Independent(tfd.Normal([[1.0, 2.0]], 1.0), 1)
+    >>> kl_divergence(q, tfd.MultivariateNormalDiag(tf.zeros(2), tf.ones(2))).numpy().tolist()
+    [2.5]
+    """
+    try:
+        return tfd.kl_divergence(q, p)
+    except NotImplementedError:
+        return tfd.kl_divergence(_as_multivariate_normal(q), _as_multivariate_normal(p))
+
+
+def has_exact_kl(q: tfd.Distribution, p: tfd.Distribution) -> bool:
+    """Whether `kl_divergence(q, p)` is known in closed form."""
+    try:
+        kl_divergence(q, p)
+    except NotImplementedError:
+        return False
+    return True
+
+
+def kl_per_dimension(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
+    """KL(q_i || p_i) of every latent dimension, `[batch] + event_shape`, in nats; None unless both factorise.
+
+    Its sum over the event is `kl_divergence(q, p)`. Dimensions near 0 carry nothing of x: they have collapsed.
+    """
+    factors = _factors(q), _factors(p)
+    if None in factors:
+        return None
+    try:
+        return tfd.kl_divergence(*factors)
+    except NotImplementedError:
+        return None
+
+
+def _factors(distribution: tfd.Distribution) -> tfd.Distribution | None:
+    if isinstance(distribution, tfd.Independent):
+        return distribution.distribution
+    if isinstance(distribution, tfd.MultivariateNormalDiag):
+        return tfd.Normal(distribution.mean(), distribution.stddev())
+    return None
+
+
+def _as_multivariate_normal(distribution: tfd.Distribution) -> tfd.Distribution:
+    if (
+        isinstance(distribution, tfd.Independent)
+        and isinstance(distribution.distribution, tfd.Normal)
+        and distribution.event_shape.rank == 1
+    ):
+        return tfd.MultivariateNormalDiag(distribution.mean(), distribution.stddev())
+    return distribution

@@ -1,0 +1,212 @@
+"""The base of every layer that returns a distribution, and `DistributionLambda`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.errors import invalid, lookup
+from keras_vae.layers.support import REAL, Support
+from keras_vae.layers.tensor_coercible import ConvertToTensorFn, coercible
+
+tfd = tfp.distributions
+
+_CONVERSIONS: dict[str, ConvertToTensorFn] = {
+    name: getattr(tfd.Distribution, name)
+    for name in ("sample", "mean", "mode", "stddev", "variance", "entropy")
+}
+
+MIN_SCALE = 1e-5
+MAX_SCALE = 1e6
+
+
+def positive_scale(raw: tf.Tensor) -> tf.Tensor:
+    """Maps any real number to a scale in [1e-5, 1e6]: softplus with a smooth floor.
+
+    `sqrt(softplus(raw)^2 + 1e-10)` equals softplus to float32 precision wherever that exceeds 0.05, never
+    reaches 0 and keeps a gradient there, where clipping would lose it.
+    """
+    softplus = tf.math.minimum(tf.math.softplus(raw), MAX_SCALE)
+    # Squares of very small and of very large scales leave float32, so the hypotenuse is taken with the larger
+    # of the two sides factored out.
+    floor = tf.cast(MIN_SCALE, raw.dtype)
+    large = tf.math.maximum(softplus, floor)
+    small = tf.math.minimum(softplus, floor)
+    return large * tf.sqrt(1.0 + tf.square(small / large))
+
+
+class DistributionLayer(keras.layers.Layer):
+    """Base of the layers whose call turns parameters into a `tfd.Distribution`.
+
+    A subclass says how many parameters a distribution takes (`params_size`, static), how to make one from
+    them (`new`, static) and calls `new` with its own arguments in `distribution`.
+
+    The distribution that a call returns is also a tensor to Keras and TensorFlow: one draw, or whatever
+    `convert_to_tensor_fn` says, made once. So a distribution layer works alone, last in any model, under
+    `compile(loss=lambda x, p_x: -p_x.log_prob(x))`, and in the middle of a model, where the next layer
+    takes the draw. The semantics are those of `tfp.layers`, for Keras 3.
+
+    Calculations run in float32 under a half-precision policy, since sums of log-probabilities need it.
+
+    Args:
+        convert_to_tensor_fn: `tfd.Distribution.sample` (default), `.mean`, `.mode`, `.stddev`, `.variance`,
+            one of those names as a string, or a function of the distribution. A function of yours must be
+            registered with `keras.saving.register_keras_serializable` for the layer to be saved. It may take
+            a `seed`: int32 `[2]`.
+        validate_args: whether the distribution checks its parameters and arguments at run time. Not
+            supported under XLA.
+        seed: an integer, or a `keras.random.SeedGenerator`, for the draws; random by default, and
+            reproducible after `keras.utils.set_random_seed`.
+    """
+
+    def __init__(
+        self,
+        convert_to_tensor_fn: str | ConvertToTensorFn = tfd.Distribution.sample,
+        validate_args: bool = False,
+        seed: int | keras.random.SeedGenerator | None = None,
+        activity_regularizer: Any = None,
+        **kwargs: Any,
+    ):
+        kwargs["dtype"] = _full_precision(kwargs.get("dtype"))
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.convert_to_tensor_fn = get_conversion(convert_to_tensor_fn)
+        self.validate_args = validate_args
+        self.seed = seed
+        if isinstance(seed, keras.random.SeedGenerator):
+            self.seed_generator = seed
+        else:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    support: Support = REAL
+
+    @property
+    def num_params(self) -> int:
+        """The size that the last dimension of the input must have: `params_size` of this layer's arguments."""
+        raise NotImplementedError
+
+    def distribution(self, params: Any) -> tfd.Distribution:
+        """The distribution with these parameters; subclasses define it."""
+        raise NotImplementedError
+
+    def call(self, inputs: Any) -> tfd.Distribution:
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        return coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(
+            convert_to_tensor_fn=_serialize_conversion(self.convert_to_tensor_fn),
+            validate_args=self.validate_args,
+            seed=keras.saving.serialize_keras_object(self.seed),
+            activity_regularizer=keras.regularizers.serialize(self.activity_regularizer),
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        config = dict(config)
+        for key in ("seed", "convert_to_tensor_fn", "activity_regularizer"):
+            if isinstance(config.get(key), dict):
+                config[key] = keras.saving.deserialize_keras_object(config[key])
+        return super().from_config(config)
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class DistributionLambda(DistributionLayer):
+    """The distribution that a function of yours makes from the previous layer's output.
+
+    Prefer a named layer where there is one: it knows its `params_size` and is saved without more ado.
+
+    Args:
+        make_distribution_fn: takes the layer's input, returns a `tfd.Distribution`. To save the model it must
+            be registered: `@keras.saving.register_keras_serializable()`; a lambda trains but is not saved.
+        convert_to_tensor_fn, validate_args, seed: see `DistributionLayer`.
+
+    Example:
+
+    >>> import numpy as np, tensorflow as tf, tensorflow_probability as tfp
+    >>> layer = DistributionLambda(lambda t: tfp.distributions.Normal(t[..., 0], tf.exp(t[..., 1])))
+    >>> layer(np.zeros([5, 2], "float32")).batch_shape
+    TensorShape([5])
+    """
+
+    def __init__(
+        self,
+        make_distribution_fn: Callable[..., tfd.Distribution],
+        convert_to_tensor_fn: str | ConvertToTensorFn = tfd.Distribution.sample,
+        **kwargs: Any,
+    ):
+        super().__init__(convert_to_tensor_fn, **kwargs)
+        if not callable(make_distribution_fn):
+            raise invalid(
+                "make_distribution_fn",
+                "a function that returns a tfd.Distribution",
+                make_distribution_fn,
+            )
+        self.make_distribution_fn = make_distribution_fn
+
+    def distribution(self, params: Any) -> tfd.Distribution:
+        distribution = self.make_distribution_fn(params)
+        if not isinstance(distribution, tfd.Distribution):
+            raise invalid(
+                "make_distribution_fn",
+                "a function that returns a tfd.Distribution",
+                f"a function that returned {type(distribution).__name__}",
+            )
+        return distribution
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["make_distribution_fn"] = serialize_function(
+            "make_distribution_fn", self.make_distribution_fn
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        config = dict(config)
+        fn = config["make_distribution_fn"]
+        if isinstance(fn, dict):
+            config["make_distribution_fn"] = keras.saving.deserialize_keras_object(fn)
+        return super().from_config(config)
+
+
+def get_conversion(identifier: str | ConvertToTensorFn) -> ConvertToTensorFn:
+    """The conversion function of that name, or the function itself."""
+    if isinstance(identifier, str):
+        return lookup("convert_to_tensor_fn", identifier, _CONVERSIONS)
+    if not callable(identifier):
+        raise invalid(
+            "convert_to_tensor_fn", "a function of the distribution, or its name", identifier
+        )
+    return identifier
+
+
+def _serialize_conversion(fn: ConvertToTensorFn) -> str | dict[str, Any]:
+    for name, known in _CONVERSIONS.items():
+        if fn is known:
+            return name
+    return serialize_function("convert_to_tensor_fn", fn)
+
+
+def serialize_function(argument: str, fn: Callable) -> dict[str, Any]:
+    """The config of a function registered with Keras; a `ValueError` for any other.
+
+    A lambda would have to be stored as byte code, which a loader would have to run: no file of ours does.
+    """
+    if keras.saving.get_registered_name(fn) == getattr(fn, "__name__", None):
+        raise invalid(
+            argument,
+            "a function registered with keras.saving.register_keras_serializable, to be saved",
+            f"the unregistered function {getattr(fn, '__name__', fn)}",
+            "Decorate a named function with @keras.saving.register_keras_serializable().",
+        )
+    return keras.saving.serialize_keras_object(fn)
+
+
+def _full_precision(dtype: Any) -> Any:
+    policy = keras.dtype_policies.get(dtype)
+    return "float32" if policy.compute_dtype in ("float16", "bfloat16") else dtype

@@ -1,0 +1,197 @@
+"""What a model checks before it computes."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.errors import invalid, lookup
+from keras_vae.layers.distribution_layer import DistributionLayer
+from keras_vae.layers.support import REAL, Support
+from keras_vae.priors import Prior
+
+tfd = tfp.distributions
+
+
+class Shapes(NamedTuple):
+    data: tuple[int | None, ...]
+    latent: tuple[int, ...]
+
+
+def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
+    """Runs encoder and decoder once on zeros and holds their shapes against each other.
+
+    Raises:
+        ValueError: naming the part that does not fit, what it gave and what the others need.
+    """
+    for name, network in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(network, keras.layers.Layer):
+            raise invalid(name, "a Keras model that ends in a distribution layer", network)
+    if prior is not None and not isinstance(prior, Prior):
+        raise invalid("prior", "a keras_vae.priors.Prior, or None for a standard normal", prior)
+    data_shape = _input_shape("encoder", encoder)
+    # Sizes that the network leaves open, such as the length of a sequence, are tried with 8.
+    probe = tf.zeros([2, *(8 if size is None else size for size in data_shape)])
+    q = _distribution("encoder", encoder, probe)
+    latent_shape = tuple(q.event_shape)
+    _check_one_per_example("encoder", q)
+    if prior is not None and prior.event_shape != latent_shape:
+        raise invalid(
+            "prior",
+            f"event shape {latent_shape}, as the encoder gives",
+            f"event shape {prior.event_shape}",
+            "Make latent sizes agree.",
+        )
+    decoder_shape = _input_shape("decoder", decoder, default=latent_shape)
+    if not _compatible(decoder_shape, latent_shape):
+        raise invalid(
+            "decoder",
+            f"a model that takes latents of shape {latent_shape}, as the encoder gives",
+            f"a model that takes shape {decoder_shape}",
+            "Make latent sizes agree.",
+        )
+    p = _distribution("decoder", decoder, tf.zeros([2, *latent_shape]))
+    if not _compatible(data_shape, tuple(p.event_shape)):
+        raise invalid(
+            "decoder",
+            f"a distribution with the data's event shape {data_shape}",
+            f"event shape {tuple(p.event_shape)}",
+            "Give the decoder's last layer that event_shape.",
+        )
+    _check_one_per_example("decoder", p)
+    return Shapes(data_shape, latent_shape)
+
+
+def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) -> tuple:
+    shape = getattr(network, "input_shape", None) if network.built else None
+    if isinstance(shape, tuple) and shape and not isinstance(shape[0], tuple):
+        return tuple(shape[1:])
+    if default is not None:
+        return default
+    raise invalid(
+        name,
+        "a model with one input of known shape",
+        f"{type(network).__name__} {network.name!r} without one",
+        "Start it with keras.Input(shape).",
+    )
+
+
+def _distribution(name: str, network: keras.layers.Layer, probe: tf.Tensor) -> tfd.Distribution:
+    output = network(probe, training=False)
+    if isinstance(output, tfd.Distribution):
+        return output
+    raise invalid(
+        name,
+        "a model that ends in a distribution layer, such as keras_vae.layers.IndependentNormal",
+        f"a model that returns {type(output).__name__}",
+    )
+
+
+def _check_one_per_example(name: str, distribution: tfd.Distribution) -> None:
+    if distribution.batch_shape.rank != 1:
+        raise invalid(
+            name,
+            "one distribution per example: batch shape [batch]",
+            f"batch shape {distribution.batch_shape}, event shape {distribution.event_shape}",
+            "Wrap it in tfd.Independent, or use an Independent... layer with an event_shape.",
+        )
+
+
+def _compatible(shape: tuple, other: tuple) -> bool:
+    return tf.TensorShape(shape).is_compatible_with(other)
+
+
+def check_arguments(cls: type, arguments: Iterable[str], options: Iterable[str]) -> None:
+    """Raises for names that are neither the model's arguments nor the network's."""
+    own = set(inspect.signature(cls.__init__).parameters) - {"self", "encoder", "decoder", "kwargs"}
+    known = {name: name for name in (*own, "prior", "objective", "seed", "name", "dtype", *options)}
+    for name in arguments:
+        lookup(f"{cls.__name__}.create", name, known)
+
+
+def as_float(x: Any) -> tf.Tensor:
+    """The tensor a likelihood reads: integers as float32, floats as they are."""
+    x = tf.convert_to_tensor(x)
+    return x if x.dtype.is_floating else tf.cast(x, tf.float32)
+
+
+def check_batch(name: str, value: Any, shape: tuple, any_batch: bool = False) -> tf.Tensor:
+    """`value` as a float tensor `[batch] + shape`; a `ValueError` where it is not."""
+    value = tf.convert_to_tensor(value)
+    if not (value.dtype.is_floating or value.dtype.is_integer):
+        raise invalid(name, "numbers", f"dtype {value.dtype.name}")
+    expected = f"shape [batch] + {shape}"
+    rank = value.shape.rank
+    wanted = len(shape) + 1
+    if rank is not None:
+        fits = rank >= wanted if any_batch else rank == wanted
+        if not fits or not _compatible(shape, tuple(value.shape[rank - len(shape) :])):
+            hint = "Add a batch dimension." if _compatible(shape, tuple(value.shape)) else ""
+            raise invalid(name, expected, f"shape {tuple(value.shape)}", hint)
+    return as_float(value)
+
+
+def support_of(decoder: keras.layers.Layer) -> Support:
+    """The support of the distribution layer that ends a decoder; the reals where it cannot be told."""
+    layer: Any = decoder
+    while getattr(layer, "layers", None):
+        layer = layer.layers[-1]
+    return layer.support if isinstance(layer, DistributionLayer) else REAL
+
+
+def check_data(name: str, data: Any, shape: tuple, support: Support) -> None:
+    """Holds training data against the model before anything is computed.
+
+    Arrays are read whole; of a `tf.data.Dataset`, the element's specification and the first batch; other
+    sources (generators, `PyDataset`) are left to Keras.
+    """
+    if isinstance(data, tf.data.Dataset):
+        _check_spec(name, data.element_spec, shape)
+        first = next(iter(data.take(1)), None)
+        if first is None:
+            raise invalid(name, "at least one batch", "an empty tf.data.Dataset")
+        data = keras.utils.unpack_x_y_sample_weight(first)[0].numpy()
+    if isinstance(data, tf.Tensor):
+        data = data.numpy()
+    if isinstance(data, np.ndarray):
+        _check_array(name, data, shape, support)
+
+
+def _check_spec(name: str, spec: Any, shape: tuple) -> None:
+    x = spec[0] if isinstance(spec, tuple) else spec
+    if not isinstance(x, tf.TensorSpec):
+        raise invalid(name, "a data set of x, (x, y) or (x, y, sample_weight)", spec)
+    if x.shape.rank == len(shape) and _compatible(shape, tuple(x.shape)):
+        raise invalid(name, f"batches of shape {shape}", "single examples", "Call .batch(128).")
+    if not _compatible((None, *shape), tuple(x.shape) if x.shape.rank is not None else None):
+        raise invalid(name, f"batches of shape [batch] + {shape}", f"shape {x.shape}")
+
+
+def _check_array(name: str, x: np.ndarray, shape: tuple, support: Support) -> None:
+    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+        raise invalid(name, "numbers", f"dtype {x.dtype}")
+    if np.issubdtype(x.dtype, np.complexfloating):
+        raise invalid(name, "real numbers", f"dtype {x.dtype}")
+    if x.ndim != len(shape) + 1 or not _compatible(shape, x.shape[1:]):
+        raise invalid(name, f"shape [batch] + {shape}", f"shape {x.shape}")
+    if len(x) == 0:
+        raise invalid(name, "at least one example", f"shape {x.shape}")
+    # In blocks, so that the masks never take as much memory as the data.
+    rows = max(1, 2**24 // max(1, x[0].size))
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        if not np.isfinite(block).all():
+            bad = int(np.argwhere(~np.isfinite(block))[0][0]) + start
+            raise invalid(name, "finite numbers", f"NaN or infinity, first in example {bad}")
+        inside = support.contains(block)
+        if not inside.all():
+            raise invalid(
+                name,
+                f"{support.description}, the support of the decoder's likelihood",
+                f"values from {block.min():g} to {block.max():g}",
+                support.hint,
+            )

@@ -1,0 +1,322 @@
+"""The base of every model, with the only `train_step`, `test_step` and `predict_step`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae import networks
+from keras_vae.errors import invalid
+from keras_vae.models import checks, estimates
+from keras_vae.models.resident import ResidentTrainer
+from keras_vae.objectives import Objective, Terms
+from keras_vae.objectives.objective import deserialize_arguments
+from keras_vae.priors import Prior, StandardNormal
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class LatentVariableModel(ResidentTrainer):
+    """x -> encoder -> q(z|x) -> z -> decoder -> p(x|z), trained on any objective that reads those.
+
+    `VAE`, `BetaVAE` and the others are this model with an objective; use it directly with an `Objective` of
+    your own. It is a Keras `Model`: `compile`, `fit`, `evaluate`, `predict`, `save` and callbacks work as
+    ever. Losses and log-densities are in nats, summed over the event and averaged over the batch.
+
+    Args:
+        encoder: a Keras model from x, `[B] + event`, that ends in a distribution layer.
+        decoder: a Keras model from z, `[B] + latent`, that ends in a distribution layer over x.
+        prior: a `priors.Prior` over z; a standard normal if None.
+        objective: an `objectives.Objective`.
+        seed: seed of the draws of z; random if None, and reproducible after `keras.utils.set_random_seed`.
+
+    Raises:
+        ValueError: if the encoder or the decoder does not end in a distribution, or if the shapes of encoder,
+            prior and decoder do not fit.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        prior: Prior | None = None,
+        objective: Objective | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(objective, Objective):
+            raise invalid("objective", "a keras_vae.objectives.Objective", objective)
+        shapes = checks.check_networks(encoder, decoder, prior)
+        self.encoder, self.decoder, self.objective = encoder, decoder, objective
+        self.prior = StandardNormal(shapes.latent) if prior is None else prior
+        self.data_shape, self.latent_shape = shapes.data, shapes.latent
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # Training steps taken, the argument of every schedule. Saved and resumed with the weights.
+        self.step = self.add_weight(
+            name="step", shape=(), initializer="zeros", trainable=False, dtype="int32"
+        )
+        names = (*objective.part_names, *objective.critic_part_names, *objective.monitor_names)
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        # Weight decay and the like, added by the layers of the networks themselves.
+        self._regularization = keras.metrics.Mean(name="regularization")
+        self._regularized = False
+        self.built = True
+
+    @classmethod
+    def create(
+        cls,
+        input_shape: tuple[int, ...],
+        latent_size: int,
+        network: str = "mlp",
+        likelihood: Any = "bernoulli",
+        posterior: Any = "normal",
+        network_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        """Builds the model in one line.
+
+        Args:
+            input_shape: shape of one example, such as `(28, 28, 1)`.
+            latent_size: number of latent dimensions.
+            network: "mlp", "conv" or "resnet"; see `keras_vae.networks`.
+            likelihood: name, class or instance of a distribution layer for p(x|z).
+            posterior: the same for q(z|x).
+            network_options: arguments of the network, for when their names clash with the model's.
+            **kwargs: arguments of the network (`hidden=`, `filters=`, `activation=`, ...) and of the model
+                (`beta=`, `prior=`, ...).
+
+        Example:
+
+        >>> import keras_vae
+        >>> vae = keras_vae.VAE.create((8, 8, 1), latent_size=2, hidden=(16,))
+        >>> vae.encoder.name, vae.latent_shape
+        ('encoder', (2,))
+        """
+        options = networks.option_names(network)
+        chosen = {**(network_options or {}), **{k: v for k, v in kwargs.items() if k in options}}
+        arguments = {k: v for k, v in kwargs.items() if k not in options}
+        checks.check_arguments(cls, arguments, options)
+        encoder, decoder = networks.build(
+            network, input_shape, latent_size, posterior=posterior, likelihood=likelihood, **chosen
+        )
+        return cls(encoder, decoder, **arguments)
+
+    # --- the model's distributions -----------------------------------------------------------
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """p(x|z) for one draw of z from q(z|x), batch shape `[B]`."""
+        z = self.encoder(x, training=training).sample(seed=self._next_seed())
+        return self.decoder(z, training=training)
+
+    def encode(self, x: Any, training: bool = False) -> tfd.Distribution:
+        """q(z|x), batch shape `[B]`, event shape `latent_shape`."""
+        return self.encoder(checks.check_batch("x", x, self.data_shape), training=training)
+
+    def decode(self, z: Any, training: bool = False) -> tfd.Distribution:
+        """p(x|z) for latents `[...] + latent_shape`, batch shape `[...]`."""
+        z = checks.check_batch("z", z, self.latent_shape, any_batch=True)
+        batch_shape = tf.shape(z)[: z.shape.rank - len(self.latent_shape)]
+        if z.shape.rank == len(self.latent_shape) + 1:
+            return self.decoder(z, training=training)
+        flat = tf.reshape(z, tf.concat([[-1], self.latent_shape], axis=0))
+        return tfd.BatchReshape(self.decoder(flat, training=training), batch_shape)
+
+    def reconstruct(self, x: Any) -> tf.Tensor:
+        """The mean of p(x|z) at the mean of q(z|x), `[B] + event`; deterministic."""
+        return self._reconstruction(checks.check_batch("x", x, self.data_shape))
+
+    def sample(
+        self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False
+    ) -> tf.Tensor:
+        """Draws x from the model: z from the prior, then x from p(x|z).
+
+        Args:
+            num_samples: how many, at least 1.
+            seed: an integer, or int32 `[2]`; the same seed gives the same draws. None takes the next of the
+                model's own.
+            mean: whether to return the mean of p(x|z), the usual picture, instead of a draw from it.
+
+        Returns:
+            `[num_samples] + event`.
+        """
+        estimates.check_count("num_samples", num_samples)
+        z_seed, x_seed = tfp.random.split_seed(self._seed_or_next(seed))
+        p = self.decoder(self.prior().sample(num_samples, seed=z_seed), training=False)
+        return p.mean() if mean else tf.cast(p.sample(seed=x_seed), self.compute_dtype)
+
+    # --- estimates ----------------------------------------------------------------------------
+
+    def terms(
+        self,
+        x: tf.Tensor,
+        y: Any = None,
+        num_samples: int | None = None,
+        seed: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> Terms:
+        """The table of terms of one batch, which objectives and estimates read."""
+        return Terms(
+            x=x,
+            y=y,
+            q=self.encoder(x, training=training),
+            prior=self.prior,
+            decode=lambda z: self.decoder(z, training=training),
+            num_samples=num_samples or self.objective.num_samples,
+            seed=self._next_seed() if seed is None else seed,
+            step=self.step,
+        )
+
+    def elbo(
+        self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None
+    ) -> tf.Tensor:
+        """The evidence lower bound on log p(x) of every example, `[N]`, in nats.
+
+        Whatever the model was trained on, this is E_q[log p(x|z)] - KL(q(z|x) || p(z)) with a weight of 1.
+        The KL is exact where known; the expectation is the mean over `num_samples` draws.
+        """
+        return estimates.elbo(self, x, num_samples, batch_size, self._seed_or_next(seed))
+
+    def log_likelihood(
+        self, x: Any, num_samples: int = 500, batch_size: int = 512, seed: int | None = None
+    ) -> tf.Tensor:
+        """log p(x) of every example estimated by importance sampling from q(z|x), `[N]`, in nats.
+
+        log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), K = `num_samples`: a lower bound on average that rises to
+        log p(x) with K (Burda et al., 2016, Eq. 8). Memory does not grow with K or N: draws are processed in
+        chunks and summed as a running log-sum-exp.
+        """
+        estimate = estimates.log_likelihood(
+            self, x, num_samples, batch_size, self._seed_or_next(seed)
+        )
+        return estimate.log_likelihood
+
+    # --- the one training loop ---------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.objective.update(self.step)
+        critic = self.objective.critic
+        critic_weights = [] if critic is None else critic.trainable_variables
+        critic_ids = {id(variable) for variable in critic_weights}
+        weights = [v for v in self.trainable_variables if id(v) not in critic_ids]
+        with tf.GradientTape(persistent=critic is not None) as tape:
+            terms, loss = self._loss(x, y, sample_weight, training=True)
+            scaled = self._scaled(loss, self.optimizer)
+            if critic is not None:
+                critic_loss = self._critic_loss(terms, sample_weight)
+                critic_scaled = self._scaled(critic_loss, self.critic_optimizer)
+        # Both gradients before either step: the two players move at once.
+        gradients = tape.gradient(scaled, weights)
+        if critic is not None:
+            critic_gradients = tape.gradient(critic_scaled, critic_weights)
+            self.critic_optimizer.apply_gradients(
+                zip(critic_gradients, critic_weights, strict=True)
+            )
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        self.step.assign_add(1)
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        terms, _ = self._loss(x, y, sample_weight, training=False)
+        if self.objective.critic is not None:
+            self._critic_loss(terms, sample_weight)
+        return self.get_metrics_result()
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._reconstruction(x)
+
+    def _loss(self, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Terms, tf.Tensor]:
+        """Asks the objective, adds its parts as losses and tracks them; the loss is their sum."""
+        self._clear_losses()
+        x = checks.as_float(x)
+        terms = self.terms(x, y, training=training)
+        parts = self.objective.parts(terms)
+        for name, part in parts.items():
+            self.add_loss(_reduce(part, sample_weight))
+            self._track(name, part, sample_weight)
+        loss = tf.add_n([tf.cast(value, tf.float32) for value in self.losses])
+        batch_size = tf.shape(x)[0]
+        self._regularized = len(self.losses) > len(parts)
+        if self._regularized:
+            added = tf.add_n([_reduce(part, sample_weight) for part in parts.values()])
+            self._regularization.update_state(loss - added, sample_weight=batch_size)
+        self._loss_tracker.update_state(loss, sample_weight=batch_size)
+        for name, monitor in self.objective.monitors(terms).items():
+            self._track(name, monitor, sample_weight)
+        if self._compile_metrics is not None:
+            self._compile_metrics.update_state(
+                x, self._reconstruction(x), sample_weight=sample_weight
+            )
+        return terms, loss
+
+    def _critic_loss(self, terms: Terms, sample_weight: Any) -> tf.Tensor:
+        parts = self.objective.critic_parts(terms)
+        for name, part in parts.items():
+            self._track(name, part, sample_weight)
+        return tf.add_n([_reduce(part, sample_weight) for part in parts.values()])
+
+    def _track(self, name: str, values: Any, sample_weight: Any) -> None:
+        values = tf.convert_to_tensor(values)
+        if values.shape.rank == 0:
+            self._trackers[name].update_state(values)
+        else:
+            reduced = _reduce(values, sample_weight)
+            self._trackers[name].update_state(reduced, sample_weight=tf.shape(values)[0])
+
+    def _scaled(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+        # Optimizers sum gradients over replicas; the loss is a mean.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return optimizer.scale_loss(loss / replicas)
+
+    def _reconstruction(self, x: tf.Tensor) -> tf.Tensor:
+        q = self.encoder(checks.as_float(x), training=False)
+        return self.decoder(q.mean(), training=False).mean()
+
+    def _next_seed(self) -> tf.Tensor:
+        return tf.cast(self.seed_generator.next(), tf.int32)
+
+    def _seed_or_next(self, seed: int | tf.Tensor | None) -> tf.Tensor:
+        return self._next_seed() if seed is None else tfp.random.sanitize_seed(seed)
+
+    # --- Keras ---------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        # Networks that add no losses of their own would show a column of zeros.
+        hidden = () if self._regularized else (self._regularization,)
+        return [metric for metric in super().metrics if metric not in hidden]
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": serialize(self.dtype_policy),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "prior": serialize(self.prior),
+            "seed": self.seed,
+        }
+        if type(self) is LatentVariableModel:
+            return {**config, "objective": serialize(self.objective)}
+        return {**config, **self.objective.arguments()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
+        del custom_objects
+        return cls(**deserialize_arguments(config))
+
+
+def _reduce(part: tf.Tensor, sample_weight: Any) -> tf.Tensor:
+    """The mean over the batch of `[B]` values, each times its weight, as Keras reduces losses."""
+    part = tf.cast(part, tf.float32)
+    if sample_weight is not None:
+        part *= tf.reshape(tf.cast(sample_weight, tf.float32), tf.shape(part))
+    return tf.reduce_mean(part)

@@ -1,0 +1,561 @@
+"""Fast training by default: compiled steps, several per execution, over data kept on the device.
+
+Keras' own `fit` stays the loop. Where the data are arrays that fit in memory and XLA may be used, it is handed
+a data adapter whose elements are *executions*, blocks of shuffled row numbers, and a train function that runs
+one execution as a single XLA program: gather, `train_step`, next. Everywhere else Keras' ordinary functions
+run. Either way `train_step` is the same, and so are the results.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.trainer import model_supports_jit
+
+from keras_vae.errors import invalid
+from keras_vae.models import checks
+
+# Data of more bytes than this go through tf.data.
+RESIDENT_BYTES = 2**31
+# Steps per execution where nobody asks for single batches: enough that entering an XLA program and returning
+# costs nothing, few enough that the progress bar moves.
+STEPS_PER_EXECUTION = 64
+
+_BATCH_METHODS = (
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_batch_begin",
+    "on_batch_end",
+)
+
+
+class Execution(NamedTuple):
+    """Row numbers of the batches that one call of a train function runs.
+
+    indices: int32 `[steps, batch_size]`, of which the first `count` rows are meant.
+    tail: int32 `[rest]`, the last, smaller batch of the epoch, meant where `has_tail`.
+    first: number of the first batch within the epoch.
+    """
+
+    indices: tf.Tensor
+    count: tf.Tensor
+    tail: tf.Tensor
+    has_tail: tf.Tensor
+    first: tf.Tensor
+
+
+class ResidentAdapter(DataAdapter):
+    """Tells Keras of data on the device as a data set of `Execution`s, one epoch an iteration."""
+
+    def __init__(
+        self,
+        data: dict[str, tf.Tensor],
+        batch_size: int,
+        steps: int,
+        shuffle: bool,
+        seed_generator: keras.random.SeedGenerator,
+        transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        transform_seed: int = 0,
+    ):
+        self.data, self.transform, self.transform_seed = data, transform, transform_seed
+        self.shuffle, self._steps = shuffle, steps
+        self._count = int(data["x"].shape[0])
+        self._batch_size = min(batch_size, self._count)
+        self._seed_generator = seed_generator
+        self._order_seed = tf.Variable([0, 0], dtype=tf.int32, trainable=False)
+
+    def on_epoch_begin(self) -> None:
+        if self.shuffle:
+            self._order_seed.assign(tf.cast(self._seed_generator.next(), tf.int32))
+
+    def get_tf_dataset(self) -> tf.data.Dataset:
+        full, rest = divmod(self._count, self._batch_size)
+        # With no full batch beside the tail there is still one execution, of no full steps.
+        executions = max(1, math.ceil((full + bool(rest)) / self._steps))
+        slots = executions * self._steps
+
+        def epoch(_):
+            order = tf.range(self._count)
+            if self.shuffle:
+                order = tf.random.experimental.stateless_shuffle(order, self._order_seed)
+            used = full * self._batch_size
+            batches = tf.reshape(order[:used], [full, self._batch_size])
+            batches = tf.pad(batches, [[0, slots - full], [0, 0]])
+            starts = tf.range(executions) * self._steps
+            return Execution(
+                indices=tf.reshape(batches, [executions, self._steps, self._batch_size]),
+                count=tf.clip_by_value(full - starts, 0, self._steps),
+                tail=tf.tile(order[None, used:], [executions, 1]),
+                has_tail=tf.equal(tf.range(executions), executions - 1) & (rest > 0),
+                first=starts,
+            )
+
+        return (
+            tf.data.Dataset.range(1)
+            .map(epoch)
+            .flat_map(tf.data.Dataset.from_tensor_slices)
+            .prefetch(1)
+        )
+
+    @property
+    def num_batches(self) -> int:
+        return math.ceil(self._count / self._batch_size)
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
+
+    @property
+    def has_partial_batch(self) -> bool:
+        return self._count % self._batch_size > 0
+
+    @property
+    def partial_batch_size(self) -> int:
+        return self._count % self._batch_size
+
+
+class ResidentTrainer(keras.Model):
+    """A Keras `Model` whose `compile` and `fit` are fast without being told."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.critic_optimizer: keras.optimizers.Optimizer | None = None
+        self._order_seed_generator = keras.random.SeedGenerator()
+        self._untracked = _Untracked()
+
+    @property
+    def _estimate_functions(self) -> dict:
+        return self._untracked.estimates
+
+    # --- compile -------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        critic_optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """As Keras' `compile`, with defaults that are fast.
+
+        Args:
+            optimizer: a Keras optimizer or its name; clip gradients there (`clipnorm=`).
+            critic_optimizer: the critic's, for objectives that have one; a copy of `optimizer` if None.
+            loss: must be None; the loss is the model's objective.
+            metrics, weighted_metrics: compare x with its reconstruction.
+            run_eagerly: run Python in every step, for debugging.
+            steps_per_execution: "auto" runs 64 steps per call, and 1 where a callback follows single batches.
+            jit_compile: "auto" uses XLA wherever the layers and the distribution strategy allow it, on CPUs
+                too, where Keras' own "auto" does not.
+            auto_scale_loss: see Keras.
+        """
+        if loss is not None:
+            raise invalid(
+                "loss",
+                "None, since the loss is the model's objective",
+                loss,
+                "Choose the likelihood by the decoder's last layer.",
+            )
+        if steps_per_execution != "auto" and (
+            not isinstance(steps_per_execution, int) or steps_per_execution < 1
+        ):
+            raise invalid("steps_per_execution", "'auto' or an integer >= 1", steps_per_execution)
+        if jit_compile == "auto":
+            jit_compile = not run_eagerly and self.jit_compile_by_default()
+        self._untracked.reset(steps_per_execution)
+        super().compile(
+            optimizer=optimizer,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        self._compile_critic(critic_optimizer)
+        self._untracked.compile_config = {
+            "optimizer": self.optimizer,
+            "critic_optimizer": self.critic_optimizer,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+
+    def _compile_critic(self, critic_optimizer: Any) -> None:
+        has_critic = self.objective.critic is not None
+        if critic_optimizer is not None and not has_critic:
+            raise invalid(
+                "critic_optimizer", "None, since the objective has no critic", critic_optimizer
+            )
+        if has_critic and critic_optimizer is None:
+            critic_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        self.critic_optimizer = keras.optimizers.get(critic_optimizer) if has_critic else None
+
+    def jit_compile_by_default(self) -> bool:
+        """Whether XLA can be used: every layer supports it and no strategy spreads the model."""
+        return self._distribute_strategy is None and model_supports_jit(self)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        if not self.compiled:
+            return {}
+        return keras.saving.serialize_keras_object(self._untracked.compile_config)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self._build_optimizers()
+
+    def _build_optimizers(self) -> None:
+        """Creates the optimizers' variables ahead of tracing, so that they can be loaded and looped over."""
+        critic = self.objective.critic
+        theirs = [] if critic is None else critic.trainable_variables
+        ids = {id(variable) for variable in theirs}
+        for optimizer, variables in (
+            (self.optimizer, [v for v in self.trainable_variables if id(v) not in ids]),
+            (self.critic_optimizer, theirs),
+        ):
+            if optimizer is not None and not optimizer.built:
+                optimizer.build(variables)
+
+    # --- fit and evaluate ----------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> keras.callbacks.History:
+        """Trains the model; arguments and return value are Keras' own.
+
+        x may be an array, a `tf.data.Dataset` of batches, or whatever Keras takes. Arrays up to 2 GiB are kept
+        on the device, and `keras_vae.datasets` marks its data sets so that they are too.
+
+        Raises:
+            ValueError: before any training, for data of the wrong shape or dtype, NaN, no data, or values
+                outside the support of the decoder's likelihood.
+        """
+        self._assert_compile_called("fit")
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
+        self._check("x", x)
+        if validation_data is not None:
+            self._check("validation_data", _unpack(validation_data)[0])
+        with self._steps(callbacks):
+            train = None
+            if class_weight is None and steps_per_epoch is None:
+                train = self._resident(x, y, sample_weight, batch_size, shuffle)
+            if train is not None:
+                x, y, sample_weight = train, None, None
+            if validation_data is not None and validation_steps is None:
+                size = validation_batch_size or batch_size
+                held = self._resident(*_unpack(validation_data), size, shuffle=False)
+                validation_data = validation_data if held is None else held
+            self._build_optimizers()
+            self._untracked.resident["train"] = train
+            try:
+                return super().fit(
+                    x=x,
+                    y=y,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    verbose=verbose,
+                    callbacks=callbacks,
+                    validation_data=validation_data,
+                    shuffle=shuffle,
+                    class_weight=class_weight,
+                    sample_weight=sample_weight,
+                    initial_epoch=initial_epoch,
+                    steps_per_epoch=steps_per_epoch,
+                    validation_steps=validation_steps,
+                    validation_batch_size=validation_batch_size,
+                    validation_freq=validation_freq,
+                )
+            finally:
+                self._untracked.resident["train"] = None
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """The loss and metrics on held-out data; arguments and return value are Keras' own."""
+        self._assert_compile_called("evaluate")
+        previous = self._untracked.resident.get("test")
+        with self._steps(callbacks):
+            if not isinstance(x, ResidentAdapter):
+                self._check("x", x)
+                held = None
+                if steps is None and not kwargs:
+                    held = self._resident(x, y, sample_weight, batch_size, shuffle=False)
+                if held is not None:
+                    x, y, sample_weight = held, None, None
+            self._untracked.resident["test"] = x if isinstance(x, ResidentAdapter) else None
+            try:
+                return super().evaluate(
+                    x=x,
+                    y=y,
+                    batch_size=batch_size,
+                    verbose=verbose,
+                    sample_weight=sample_weight,
+                    steps=steps,
+                    callbacks=callbacks,
+                    return_dict=return_dict,
+                    **kwargs,
+                )
+            finally:
+                self._untracked.resident["test"] = previous
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Reconstructions of x: the mean of p(x|z) at the mean of q(z|x), as an array."""
+        self._check("x", x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check(self, name: str, x: Any) -> None:
+        support = checks.support_of(self.decoder)
+        checks.check_data(name, x, self.data_shape, support)
+
+    @contextmanager
+    def _steps(self, callbacks: Any) -> Iterator[None]:
+        """Chooses the steps per execution for the length of one call, where they are "auto"."""
+        if self._untracked.steps_per_execution != "auto" or self.run_eagerly:
+            yield
+            return
+        before = self.steps_per_execution
+        if before == 1:  # else within `fit`, which has chosen
+            self.steps_per_execution = 1 if _needs_batches(callbacks) else STEPS_PER_EXECUTION
+        try:
+            yield
+        finally:
+            self.steps_per_execution = before
+
+    def _resident(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
+    ) -> ResidentAdapter | None:
+        """The data on the device, or None where the ordinary path must run."""
+        if not self.jit_compile or self.run_eagerly or self._distribute_strategy is not None:
+            return None
+        source = getattr(x, "resident", None)
+        transform, transform_seed = None, 0
+        if source is not None and y is None and sample_weight is None:
+            x, y, transform = source.x, source.y, source.transform
+            batch_size, shuffle, transform_seed = source.batch_size, source.shuffle, source.seed
+        data = {"x": x, "y": y, "sample_weight": sample_weight}
+        data = {name: value for name, value in data.items() if value is not None}
+        if not all(isinstance(value, (np.ndarray, tf.Tensor)) for value in data.values()):
+            return None
+        if sum(_num_bytes(value) for value in data.values()) > RESIDENT_BYTES:
+            return None
+        _check_lengths(data)
+        batch_size = 32 if batch_size is None else batch_size
+        return ResidentAdapter(
+            {name: _to_device(value) for name, value in data.items()},
+            batch_size,
+            self.steps_per_execution,
+            shuffle,
+            self._order_seed_generator,
+            transform,
+            transform_seed,
+        )
+
+    # --- functions -----------------------------------------------------------------------------
+
+    def make_train_function(self, force: bool = False) -> None:
+        self.train_function = self._function("train", self.train_step, force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        self.test_function = self._function("test", self.test_step, force)
+
+    def _function(self, kind: str, step: Callable[[Any], dict], force: bool) -> Callable:
+        # A traced function holds the number of steps, so there is one for each.
+        key = (kind, self.steps_per_execution)
+        functions = self._untracked.functions
+        if force or key not in functions:
+            ordinary = self._make_function(step)
+            resident = self._make_resident_function(kind, step)
+
+            def function(iterator):
+                adapter = self._untracked.resident.get(kind)
+                if adapter is not None and _yields_executions(iterator):
+                    return resident(adapter, next(iterator))
+                return ordinary(iterator)
+
+            functions[key] = function
+        return functions[key]
+
+    def _make_resident_function(self, kind: str, step: Callable[[Any], dict]) -> Callable:
+        training = kind == "train"
+
+        def batch(data, rows, number, transform, seed):
+            values = {name: tf.gather(value, rows) for name, value in data.items()}
+            if transform is not None:
+                # Fresh draws every training step; in evaluation the same ones every time.
+                counter = self.step if training else number
+                draw = tf.random.experimental.stateless_fold_in([seed, int(training)], counter)
+                values["x"] = transform(values["x"], draw)
+            return values["x"], values.get("y"), values.get("sample_weight")
+
+        def compiled(transform):
+            @tf.function(jit_compile=True, autograph=False)
+            def loop(data, indices, count, first, seed):
+                def body(i):
+                    step(batch(data, indices[i], first + i, transform, seed))
+                    return (i + 1,)
+
+                tf.while_loop(lambda i: i < count, body, (tf.constant(0),), parallel_iterations=1)
+
+            @tf.function(jit_compile=True, autograph=False)
+            def single(data, rows, number, seed):
+                step(batch(data, rows, number, transform, seed))
+
+            @tf.function(autograph=False)
+            def execute(data, execution, has_tail, seed):
+                loop(data, execution.indices, execution.count, execution.first, seed)
+                if has_tail:
+                    number = execution.first + execution.count
+                    single(data, execution.tail, number, seed)
+                return self.get_metrics_result()
+
+            return execute
+
+        programs: dict[Any, Callable] = {}
+
+        def function(adapter: ResidentAdapter, execution: Execution) -> dict[str, tf.Tensor]:
+            if adapter.transform not in programs:
+                programs[adapter.transform] = compiled(adapter.transform)
+            return programs[adapter.transform](
+                adapter.data,
+                execution,
+                bool(execution.has_tail),
+                tf.constant(adapter.transform_seed, tf.int32),
+            )
+
+        return function
+
+
+class _Untracked:
+    """What belongs to a compiled model in this process only, kept out of Keras' tracking and files."""
+
+    def __init__(self):
+        self.estimates: dict = {}
+        self.compile_config: dict[str, Any] = {}
+        self.reset("auto")
+
+    def reset(self, steps_per_execution: int | str) -> None:
+        self.steps_per_execution = steps_per_execution
+        self.functions: dict[tuple[str, int], Callable] = {}
+        self.resident: dict[str, ResidentAdapter | None] = {}
+
+    def __deepcopy__(self, memo: dict) -> "_Untracked":
+        return _Untracked()
+
+
+def _yields_executions(iterator: Any) -> bool:
+    return isinstance(getattr(iterator, "element_spec", None), Execution)
+
+
+def _needs_batches(callbacks: Any) -> bool:
+    """Whether some callback follows single batches."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks] if callbacks is not None else []
+    return any(_follows_batches(callback) for callback in callbacks)
+
+
+# Keras' callbacks that have batch methods but can do without every call, and when.
+_FREQUENCY = {
+    keras.callbacks.ModelCheckpoint: "save_freq",
+    keras.callbacks.BackupAndRestore: "save_freq",
+    keras.callbacks.TensorBoard: "update_freq",
+}
+_EVERY_EXECUTION = (
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.History,
+    keras.callbacks.TerminateOnNaN,
+)
+
+
+def _follows_batches(callback: Any) -> bool:
+    if isinstance(callback, _EVERY_EXECUTION) or getattr(callback, "per_execution", False):
+        return False
+    for kind, attribute in _FREQUENCY.items():
+        if isinstance(callback, kind):
+            return getattr(callback, attribute) != "epoch"
+    for name in _BATCH_METHODS:
+        method = getattr(callback, name, None)
+        plain = getattr(keras.callbacks.Callback, name)
+        if method is not None and getattr(method, "__func__", method) is not plain:
+            return True
+    return False
+
+
+def _unpack(data: Any) -> tuple[Any, Any, Any]:
+    return keras.utils.unpack_x_y_sample_weight(data)
+
+
+def _split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[tuple, tuple]:
+    """The last `fraction` of arrays as validation data, as Keras splits them."""
+    if not 0.0 < fraction < 1.0:
+        raise invalid("validation_split", "a fraction between 0 and 1", fraction)
+    arrays = [value for value in (x, y, sample_weight) if value is not None]
+    if not all(isinstance(value, (np.ndarray, tf.Tensor)) for value in arrays):
+        raise invalid(
+            "validation_split",
+            "arrays as data",
+            f"x of type {type(x).__name__}",
+            "Pass validation_data instead.",
+        )
+    at = math.floor(len(x) * (1.0 - fraction))
+    if at == 0 or at == len(x):
+        raise invalid("validation_split", "a fraction that leaves both parts examples", fraction)
+    parts = [
+        tuple(None if value is None else value[rows] for value in (x, y, sample_weight))
+        for rows in (slice(None, at), slice(at, None))
+    ]
+    return parts[0], parts[1]
+
+
+def _check_lengths(data: dict[str, Any]) -> None:
+    for name, value in data.items():
+        if len(value) != len(data["x"]):
+            raise invalid(name, f"{len(data['x'])} rows, as x has", f"{len(value)} rows")
+
+
+def _num_bytes(value: Any) -> int:
+    return int(np.prod(value.shape)) * tf.as_dtype(value.dtype).size
+
+
+def _to_device(value: Any) -> tf.Tensor:
+    value = tf.convert_to_tensor(value)
+    return tf.cast(value, keras.config.floatx()) if value.dtype.is_floating else value

@@ -1,0 +1,115 @@
+"""The base of the objectives."""
+
+import inspect
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import schedules
+from keras_vae.errors import invalid
+from keras_vae.objectives.terms import Terms
+
+_STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, 2**31, 200)])
+
+
+class Objective(keras.layers.Layer):
+    """What a model minimises, as named parts that add up to the loss.
+
+    A subclass names its parts and returns them, per example and in nats, from one table of terms. It never
+    names a network or a distribution. A weight that may change during training goes through `scheduled`.
+
+    Attributes:
+        part_names: the names `parts` returns; the loss is their sum.
+        monitor_names: the names `monitors` returns; reported beside the loss, never added to it.
+        critic: a Keras model trained against the others by its own optimizer, or None.
+        num_samples: S, draws of z per example that `terms` holds.
+
+    Args:
+        num_samples: an integer >= 1.
+    """
+
+    part_names: tuple[str, ...] = ()
+    monitor_names: tuple[str, ...] = ()
+    critic_part_names: tuple[str, ...] = ()
+    critic: keras.Model | None = None
+
+    def __init__(self, num_samples: int = 1, **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+            raise invalid("num_samples", "an integer >= 1", num_samples)
+        self.num_samples = num_samples
+        self._schedules: dict[str, schedules.Schedule] = {}
+        self._current: dict[str, keras.Variable] = {}
+        self.built = True
+
+    def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """The parts of the loss by name, each `[B]`, in nats."""
+        raise NotImplementedError
+
+    def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """Further figures to report by name, each `[B]` or a scalar."""
+        del terms
+        return {}
+
+    def critic_parts(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """The parts of the critic's own loss by name, each `[B]`; only for objectives with a critic."""
+        del terms
+        return {}
+
+    def scheduled(
+        self, name: str, value: float | str | schedules.Schedule, low: float = -math.inf
+    ) -> schedules.Schedule:
+        """Declares a weight of the loss that `current(name)` reads and training steps update.
+
+        A constant is a variable too: assign to it between calls of `fit`, and no function is traced anew.
+
+        Raises:
+            ValueError: if `value` is no schedule, or falls below `low`.
+        """
+        schedule = schedules.get(value, name)
+        if float(tf.reduce_min(schedule(_STEPS_TO_CHECK))) < low:
+            raise invalid(name, f"a number >= {low:g}, or a schedule that stays there", value)
+        self._schedules[name] = schedule
+        start = keras.initializers.Constant(float(schedule(0)))
+        self._current[name] = self.add_weight(
+            name=name, shape=(), initializer=start, trainable=False
+        )
+        return schedule
+
+    def current(self, name: str) -> keras.Variable:
+        """The variable that holds the present value of a scheduled weight."""
+        return self._current[name]
+
+    def update(self, step: tf.Tensor) -> None:
+        """Sets every scheduled weight to its value at this training step; called by training steps only."""
+        for name, schedule in self._schedules.items():
+            if not isinstance(schedule, schedules.Constant):
+                self._current[name].assign(schedule(step))
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments and their values, serialised."""
+        names = [
+            name
+            for name, parameter in inspect.signature(type(self).__init__).parameters.items()
+            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.arguments()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        config = {key: value for key, value in config.items() if key != "dtype"}
+        return cls(**deserialize_arguments(config))
+
+
+def deserialize_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Makes objects of the values that are configs of objects."""
+    return {
+        key: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+    }

@@ -1,0 +1,109 @@
+"""The table of terms every objective reads, each computed at most once."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.divergences import has_exact_kl, kl_divergence
+from keras_vae.priors import Prior
+
+tfd = tfp.distributions
+
+
+class Terms:
+    """x, y, z and the log-densities of one batch. All are in nats; a log-density sums over its event.
+
+    Args:
+        x: data, `[B] + event`.
+        y: labels or any second tensor of the batch, or None.
+        q: posterior q(z|x), batch shape `[B]`.
+        prior: gives p(z).
+        decode: maps latents `[N] + latent` to p(x|z), batch shape `[N]`.
+        num_samples: S, draws of z per example.
+        seed: int32 `[2]`, stateless seed of the draws.
+        step: training steps taken so far, scalar.
+    """
+
+    def __init__(
+        self,
+        x: tf.Tensor,
+        y: Any,
+        q: tfd.Distribution,
+        prior: Prior,
+        decode: Callable[[tf.Tensor], tfd.Distribution],
+        num_samples: int,
+        seed: tf.Tensor,
+        step: tf.Tensor | int = 0,
+    ):
+        self.x, self.y, self.q, self.prior = x, y, q, prior
+        self.num_samples, self.seed, self.step = num_samples, seed, step
+        self._decode = decode
+
+    @cached_property
+    def z(self) -> tf.Tensor:
+        """Draws from q(z|x), reparameterised where TFP can, `[S, B] + latent`."""
+        return self.q.sample(self.num_samples, seed=self.seed)
+
+    @cached_property
+    def p_z(self) -> tfd.Distribution:
+        """The prior p(z)."""
+        return self.prior()
+
+    @cached_property
+    def p(self) -> tfd.Distribution:
+        """p(x|z) of every draw, batch shape `[S * B]`, draw by draw."""
+        return self._decode(merge_samples(self.z))
+
+    @cached_property
+    def log_px(self) -> tf.Tensor:
+        """log p(x|z), `[S, B]`."""
+        x = self.x
+        if self.num_samples > 1:
+            x = merge_samples(tf.broadcast_to(x, tf.concat([[self.num_samples], tf.shape(x)], 0)))
+        log_px = tf.reshape(self.p.log_prob(x), tf.shape(self.log_qz))
+        return tf.ensure_shape(log_px, self.log_qz.shape)
+
+    @cached_property
+    def log_qz(self) -> tf.Tensor:
+        """log q(z|x), `[S, B]`."""
+        return self.q.log_prob(self.z)
+
+    @cached_property
+    def log_pz(self) -> tf.Tensor:
+        """log p(z), `[S, B]`."""
+        return self.p_z.log_prob(self.z)
+
+    @cached_property
+    def has_exact_kl(self) -> bool:
+        """Whether KL(q(z|x) || p(z)) is known in closed form."""
+        return has_exact_kl(self.q, self.p_z)
+
+    @cached_property
+    def exact_kl(self) -> tf.Tensor:
+        """KL(q(z|x) || p(z)) in closed form, `[B]`; NotImplementedError where none is known."""
+        return kl_divergence(self.q, self.p_z)
+
+    @cached_property
+    def sampled_kl(self) -> tf.Tensor:
+        """The mean over the S draws of log q(z|x) - log p(z), `[B]`; may be negative for one batch."""
+        return tf.reduce_mean(self.log_qz - self.log_pz, axis=0)
+
+    def kl(self, mode: str = "auto") -> tf.Tensor:
+        """KL(q(z|x) || p(z)), `[B]`: "exact", "sampled", or "auto", exact where known and sampled elsewhere."""
+        if mode == "sampled" or (mode == "auto" and not self.has_exact_kl):
+            return self.sampled_kl
+        return self.exact_kl
+
+    @cached_property
+    def log_weights(self) -> tf.Tensor:
+        """log of the importance weights p(x, z) / q(z|x), `[S, B]`."""
+        return self.log_px + self.log_pz - self.log_qz
+
+
+def merge_samples(value: tf.Tensor) -> tf.Tensor:
+    """`[S, B] + event` to `[S * B] + event`."""
+    merged = tf.reshape(value, tf.concat([[-1], tf.shape(value)[2:]], axis=0))
+    return tf.ensure_shape(merged, [None, *value.shape[2:]])

@@ -24,7 +24,7 @@ class BetaVAE(LatentVariableModel):
         capacity: None, or nats as a number or schedule: the loss becomes reconstruction
             + beta * |KL - capacity|.
 
-    Metrics: `loss` = `reconstruction` + `weighted_kl`; `kl` and `beta` (and `capacity`) are shown beside them.
+    Metrics: `loss` = `reconstruction` + `weighted_kl`; `kl`, `beta` and `capacity` are shown beside them.
 
     Example:
 
@@ -48,9 +48,7 @@ class BetaVAE(LatentVariableModel):
         num_samples: int = 1,
         **kwargs: Any,
     ):
-        super().__init__(
-            encoder, decoder, prior, BetaELBO(beta, capacity, kl, num_samples), **kwargs
-        )
+        super().__init__(encoder, decoder, prior, BetaELBO(beta, capacity, kl, num_samples), **kwargs)
 
     @property
     def beta(self) -> keras.Variable:

@@ -52,9 +52,7 @@ def elbo_parts(
     return _map_batches(model, compiled, x, batch_size, seed)
 
 
-def log_likelihood(
-    model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor
-) -> Estimate:
+def log_likelihood(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor) -> Estimate:
     """The importance-weighted log-likelihood; see `LatentVariableModel.log_likelihood`."""
     check_count("num_samples", num_samples)
     batch_size = min(batch_size, len(x))
@@ -115,15 +113,11 @@ def _compiled(model: Any, key: tuple, function: Any) -> Any:
     """One traced function per model and key: a second call must not compile again."""
     cache = model._estimate_functions
     if key not in cache:
-        cache[key] = tf.function(
-            function, jit_compile=model.jit_compile_by_default(), reduce_retracing=True
-        )
+        cache[key] = tf.function(function, jit_compile=model.jit_compile_by_default(), reduce_retracing=True)
     return cache[key]
 
 
-def _map_batches(
-    model: Any, function: Any, x: Any, batch_size: int, seed: tf.Tensor
-) -> dict[str, tf.Tensor]:
+def _map_batches(model: Any, function: Any, x: Any, batch_size: int, seed: tf.Tensor) -> dict[str, tf.Tensor]:
     x = checks.check_batch("x", x, model.data_shape)
     check_count("batch_size", batch_size)
     if len(x) == 0:
@@ -137,6 +131,4 @@ def _map_batches(
     for index, start in enumerate(range(0, count, size)):
         batch_seed = tf.random.experimental.stateless_fold_in(seed, index)
         results.append(function(x[start : start + size], batch_seed))
-    return {
-        name: tf.concat([result[name] for result in results], axis=0)[:count] for name in results[0]
-    }
+    return {name: tf.concat([result[name] for result in results], axis=0)[:count] for name in results[0]}

@@ -130,9 +130,7 @@ class LatentVariableModel(ResidentTrainer):
         """The mean of p(x|z) at the mean of q(z|x), `[B] + event`; deterministic."""
         return self._reconstruction(checks.check_batch("x", x, self.data_shape))
 
-    def sample(
-        self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False
-    ) -> tf.Tensor:
+    def sample(self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False) -> tf.Tensor:
         """Draws x from the model: z from the prior, then x from p(x|z).
 
         Args:
@@ -171,9 +169,7 @@ class LatentVariableModel(ResidentTrainer):
             step=self.step,
         )
 
-    def elbo(
-        self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None
-    ) -> tf.Tensor:
+    def elbo(self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None) -> tf.Tensor:
         """The evidence lower bound on log p(x) of every example, `[N]`, in nats.
 
         Whatever the model was trained on, this is E_q[log p(x|z)] - KL(q(z|x) || p(z)) with a weight of 1.
@@ -190,9 +186,7 @@ class LatentVariableModel(ResidentTrainer):
         log p(x) with K (Burda et al., 2016, Eq. 8). Memory does not grow with K or N: draws are processed in
         chunks and summed as a running log-sum-exp.
         """
-        estimate = estimates.log_likelihood(
-            self, x, num_samples, batch_size, self._seed_or_next(seed)
-        )
+        estimate = estimates.log_likelihood(self, x, num_samples, batch_size, self._seed_or_next(seed))
         return estimate.log_likelihood
 
     # --- the one training loop ---------------------------------------------------------------
@@ -214,9 +208,7 @@ class LatentVariableModel(ResidentTrainer):
         gradients = tape.gradient(scaled, weights)
         if critic is not None:
             critic_gradients = tape.gradient(critic_scaled, critic_weights)
-            self.critic_optimizer.apply_gradients(
-                zip(critic_gradients, critic_weights, strict=True)
-            )
+            self.critic_optimizer.apply_gradients(zip(critic_gradients, critic_weights, strict=True))
         self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         self.step.assign_add(1)
         return self.get_metrics_result()
@@ -251,9 +243,7 @@ class LatentVariableModel(ResidentTrainer):
         for name, monitor in self.objective.monitors(terms).items():
             self._track(name, monitor, sample_weight)
         if self._compile_metrics is not None:
-            self._compile_metrics.update_state(
-                x, self._reconstruction(x), sample_weight=sample_weight
-            )
+            self._compile_metrics.update_state(x, self._reconstruction(x), sample_weight=sample_weight)
         return terms, loss
 
     def _critic_loss(self, terms: Terms, sample_weight: Any) -> tf.Tensor:

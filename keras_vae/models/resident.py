@@ -1,9 +1,9 @@
 """Fast training by default: compiled steps, several per execution, over data kept on the device.
 
-Keras' own `fit` stays the loop. Where the data are arrays that fit in memory and XLA may be used, it is handed
-a data adapter whose elements are *executions*, blocks of shuffled row numbers, and a train function that runs
-one execution as a single XLA program: gather, `train_step`, next. Everywhere else Keras' ordinary functions
-run. Either way `train_step` is the same, and so are the results.
+Keras' own `fit` stays the loop. Where the data are arrays that fit in memory and XLA may be used, it is
+handed a data adapter whose elements are *executions*, blocks of shuffled row numbers, and a train function
+that runs one execution as a single XLA program: gather, `train_step`, next. Everywhere else Keras' ordinary
+functions run. Either way `train_step` is the same, and so are the results.
 """
 
 import math
@@ -40,6 +40,7 @@ class Execution(NamedTuple):
     indices: int32 `[steps, batch_size]`, of which the first `count` rows are meant.
     tail: int32 `[rest]`, the last, smaller batch of the epoch, meant where `has_tail`.
     first: number of the first batch within the epoch.
+    epoch: number of the epoch, which decides its order and its draws.
     """
 
     indices: tf.Tensor
@@ -47,42 +48,47 @@ class Execution(NamedTuple):
     tail: tf.Tensor
     has_tail: tf.Tensor
     first: tf.Tensor
+    epoch: tf.Tensor
 
 
 class ResidentAdapter(DataAdapter):
-    """Tells Keras of data on the device as a data set of `Execution`s, one epoch an iteration."""
+    """Tells Keras of data on the device as a data set of `Execution`s, one epoch an iteration.
+
+    Args:
+        data: "x" and, where given, "y" and "sample_weight", each `[N, ...]`.
+        batch_size: examples of a batch; the last batch of an epoch holds what is left.
+        steps: batches of an execution, as Keras counts them.
+        order: maps the number of an epoch to the int32 `[N]` order of its examples.
+        epoch: gives the number of the epoch that begins.
+        source: the `keras_vae.datasets` object that says what to make of a stored batch, or None.
+    """
 
     def __init__(
         self,
         data: dict[str, tf.Tensor],
         batch_size: int,
         steps: int,
-        shuffle: bool,
-        seed_generator: keras.random.SeedGenerator,
-        transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-        transform_seed: int = 0,
+        order: Callable[[tf.Tensor], tf.Tensor],
+        epoch: Callable[[int], tf.Tensor | int],
+        source: Any = None,
     ):
-        self.data, self.transform, self.transform_seed = data, transform, transform_seed
-        self.shuffle, self._steps = shuffle, steps
+        self.data, self.source = data, source
+        self._steps, self._order, self._epoch_number = steps, order, epoch
         self._count = int(data["x"].shape[0])
         self._batch_size = min(batch_size, self._count)
-        self._seed_generator = seed_generator
-        self._order_seed = tf.Variable([0, 0], dtype=tf.int32, trainable=False)
+        with tf.device("CPU:0"):  # tf.data runs there
+            self._epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
 
     def on_epoch_begin(self) -> None:
-        if self.shuffle:
-            self._order_seed.assign(tf.cast(self._seed_generator.next(), tf.int32))
+        self._epoch.assign(self._epoch_number(self.num_batches))
 
     def get_tf_dataset(self) -> tf.data.Dataset:
         full, rest = divmod(self._count, self._batch_size)
-        # With no full batch beside the tail there is still one execution, of no full steps.
-        executions = max(1, math.ceil((full + bool(rest)) / self._steps))
+        executions = math.ceil((full + bool(rest)) / self._steps)
         slots = executions * self._steps
 
         def epoch(_):
-            order = tf.range(self._count)
-            if self.shuffle:
-                order = tf.random.experimental.stateless_shuffle(order, self._order_seed)
+            order = self._order(self._epoch)
             used = full * self._batch_size
             batches = tf.reshape(order[:used], [full, self._batch_size])
             batches = tf.pad(batches, [[0, slots - full], [0, 0]])
@@ -93,14 +99,11 @@ class ResidentAdapter(DataAdapter):
                 tail=tf.tile(order[None, used:], [executions, 1]),
                 has_tail=tf.equal(tf.range(executions), executions - 1) & (rest > 0),
                 first=starts,
+                epoch=tf.fill([executions], self._epoch),
             )
 
-        return (
-            tf.data.Dataset.range(1)
-            .map(epoch)
-            .flat_map(tf.data.Dataset.from_tensor_slices)
-            .prefetch(1)
-        )
+        executions_of_epoch = tf.data.Dataset.range(1).map(epoch)
+        return executions_of_epoch.flat_map(tf.data.Dataset.from_tensor_slices).prefetch(1)
 
     @property
     def num_batches(self) -> int:
@@ -125,7 +128,8 @@ class ResidentTrainer(keras.Model):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.critic_optimizer: keras.optimizers.Optimizer | None = None
-        self._order_seed_generator = keras.random.SeedGenerator()
+        # The seed of the shuffles; a weight, so that it is saved and resumed with the model.
+        self._order_seed = keras.random.SeedGenerator().state
         self._untracked = _Untracked()
 
     @property
@@ -196,9 +200,7 @@ class ResidentTrainer(keras.Model):
     def _compile_critic(self, critic_optimizer: Any) -> None:
         has_critic = self.objective.critic is not None
         if critic_optimizer is not None and not has_critic:
-            raise invalid(
-                "critic_optimizer", "None, since the objective has no critic", critic_optimizer
-            )
+            raise invalid("critic_optimizer", "None, since the objective has no critic", critic_optimizer)
         if has_critic and critic_optimizer is None:
             critic_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
         self.critic_optimizer = keras.optimizers.get(critic_optimizer) if has_critic else None
@@ -251,8 +253,8 @@ class ResidentTrainer(keras.Model):
     ) -> keras.callbacks.History:
         """Trains the model; arguments and return value are Keras' own.
 
-        x may be an array, a `tf.data.Dataset` of batches, or whatever Keras takes. Arrays up to 2 GiB are kept
-        on the device, and `keras_vae.datasets` marks its data sets so that they are too.
+        x may be an array, a `tf.data.Dataset` of batches, or whatever Keras takes. Arrays up to 2 GiB are
+        kept on the device, and `keras_vae.datasets` marks its data sets so that they are too.
 
         Raises:
             ValueError: before any training, for data of the wrong shape or dtype, NaN, no data, or values
@@ -276,6 +278,8 @@ class ResidentTrainer(keras.Model):
                 validation_data = validation_data if held is None else held
             self._build_optimizers()
             self._untracked.resident["train"] = train
+            if isinstance(x, tf.data.Dataset):
+                shuffle = False  # its own matter; Keras would warn that it cannot
             try:
                 return super().fit(
                     x=x,
@@ -365,11 +369,9 @@ class ResidentTrainer(keras.Model):
         """The data on the device, or None where the ordinary path must run."""
         if not self.jit_compile or self.run_eagerly or self._distribute_strategy is not None:
             return None
-        source = getattr(x, "resident", None)
-        transform, transform_seed = None, 0
-        if source is not None and y is None and sample_weight is None:
-            x, y, transform = source.x, source.y, source.transform
-            batch_size, shuffle, transform_seed = source.batch_size, source.shuffle, source.seed
+        source = getattr(x, "resident", None) if y is None and sample_weight is None else None
+        if source is not None:
+            x, y, batch_size = source.x, source.y, source.batch_size
         data = {"x": x, "y": y, "sample_weight": sample_weight}
         data = {name: value for name, value in data.items() if value is not None}
         if not all(isinstance(value, (np.ndarray, tf.Tensor)) for value in data.values()):
@@ -377,16 +379,26 @@ class ResidentTrainer(keras.Model):
         if sum(_num_bytes(value) for value in data.values()) > RESIDENT_BYTES:
             return None
         _check_lengths(data)
-        batch_size = 32 if batch_size is None else batch_size
         return ResidentAdapter(
             {name: _to_device(value) for name, value in data.items()},
-            batch_size,
-            self.steps_per_execution,
-            shuffle,
-            self._order_seed_generator,
-            transform,
-            transform_seed,
+            batch_size=32 if batch_size is None else batch_size,
+            steps=self.steps_per_execution,
+            order=source.order if source is not None else self._array_order(len(x), shuffle),
+            # Counted by training steps, so that a model that is saved and loaded goes on in the same order.
+            epoch=lambda steps: self.step // steps,
+            source=source,
         )
+
+    def _array_order(self, count: int, shuffle: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+        if not shuffle:
+            return lambda epoch: tf.range(count)
+
+        def order(epoch):
+            seed = tf.cast(self._order_seed.value, tf.int32)
+            seed = tf.random.experimental.stateless_fold_in(seed, epoch)
+            return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+
+        return order
 
     # --- functions -----------------------------------------------------------------------------
 
@@ -402,7 +414,7 @@ class ResidentTrainer(keras.Model):
         functions = self._untracked.functions
         if force or key not in functions:
             ordinary = self._make_function(step)
-            resident = self._make_resident_function(kind, step)
+            resident = self._make_resident_function(step)
 
             def function(iterator):
                 adapter = self._untracked.resident.get(kind)
@@ -413,54 +425,47 @@ class ResidentTrainer(keras.Model):
             functions[key] = function
         return functions[key]
 
-    def _make_resident_function(self, kind: str, step: Callable[[Any], dict]) -> Callable:
-        training = kind == "train"
-
-        def batch(data, rows, number, transform, seed):
-            values = {name: tf.gather(value, rows) for name, value in data.items()}
-            if transform is not None:
-                # Fresh draws every training step; in evaluation the same ones every time.
-                counter = self.step if training else number
-                draw = tf.random.experimental.stateless_fold_in([seed, int(training)], counter)
-                values["x"] = transform(values["x"], draw)
-            return values["x"], values.get("y"), values.get("sample_weight")
-
-        def compiled(transform):
-            @tf.function(jit_compile=True, autograph=False)
-            def loop(data, indices, count, first, seed):
-                def body(i):
-                    step(batch(data, indices[i], first + i, transform, seed))
-                    return (i + 1,)
-
-                tf.while_loop(lambda i: i < count, body, (tf.constant(0),), parallel_iterations=1)
-
-            @tf.function(jit_compile=True, autograph=False)
-            def single(data, rows, number, seed):
-                step(batch(data, rows, number, transform, seed))
-
-            @tf.function(autograph=False)
-            def execute(data, execution, has_tail, seed):
-                loop(data, execution.indices, execution.count, execution.first, seed)
-                if has_tail:
-                    number = execution.first + execution.count
-                    single(data, execution.tail, number, seed)
-                return self.get_metrics_result()
-
-            return execute
-
+    def _make_resident_function(self, step: Callable[[Any], dict]) -> Callable:
         programs: dict[Any, Callable] = {}
 
         def function(adapter: ResidentAdapter, execution: Execution) -> dict[str, tf.Tensor]:
-            if adapter.transform not in programs:
-                programs[adapter.transform] = compiled(adapter.transform)
-            return programs[adapter.transform](
-                adapter.data,
-                execution,
-                bool(execution.has_tail),
-                tf.constant(adapter.transform_seed, tf.int32),
-            )
+            if adapter.source not in programs:
+                programs[adapter.source] = self._compiled_execution(step, adapter.source)
+            return programs[adapter.source](adapter.data, execution, bool(execution.has_tail))
 
         return function
+
+    def _compiled_execution(self, step: Callable[[Any], dict], source: Any) -> Callable:
+        """A function that runs one execution on resident data as one XLA program, two with a tail."""
+
+        def batch(data, rows, number, epoch):
+            values = {name: tf.gather(value, rows) for name, value in data.items()}
+            if source is not None:
+                values["x"] = source.transform(values["x"], source.batch_seed(epoch, number))
+            return values["x"], values.get("y"), values.get("sample_weight")
+
+        @tf.function(jit_compile=True, autograph=False)
+        def loop(data, execution):
+            def body(i):
+                number = execution.first + i
+                step(batch(data, execution.indices[i], number, execution.epoch))
+                return (i + 1,)
+
+            tf.while_loop(lambda i: i < execution.count, body, (tf.constant(0),), parallel_iterations=1)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def tail(data, execution):
+            number = execution.first + execution.count
+            step(batch(data, execution.tail, number, execution.epoch))
+
+        @tf.function(autograph=False)
+        def execute(data, execution, has_tail):
+            loop(data, execution)
+            if has_tail:
+                tail(data, execution)
+            return self.get_metrics_result()
+
+        return execute
 
 
 class _Untracked:

@@ -92,7 +92,7 @@ class Terms:
         return tf.reduce_mean(self.log_qz - self.log_pz, axis=0)
 
     def kl(self, mode: str = "auto") -> tf.Tensor:
-        """KL(q(z|x) || p(z)), `[B]`: "exact", "sampled", or "auto", exact where known and sampled elsewhere."""
+        """KL(q(z|x) || p(z)), `[B]`: "exact", "sampled", or "auto", exact where known, else sampled."""
         if mode == "sampled" or (mode == "auto" and not self.has_exact_kl):
             return self.sampled_kl
         return self.exact_kl

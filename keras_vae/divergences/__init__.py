@@ -1,5 +1,5 @@
 """Pure functions that compare distributions."""
 
-from keras_vae.divergences.kl import has_exact_kl, kl_divergence, kl_per_dimension
+from keras_vae.divergences.kl import exact_kl_or_none, kl_divergence, kl_per_dimension
 
-__all__ = ["has_exact_kl", "kl_divergence", "kl_per_dimension"]
+__all__ = ["exact_kl_or_none", "kl_divergence", "kl_per_dimension"]

@@ -20,7 +20,7 @@ def kl_divergence(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
         `[batch]`, the broadcast batch shape of the two.
 
     Raises:
-        NotImplementedError: where no closed form is known; see `has_exact_kl`.
+        NotImplementedError: where no closed form is known; see `exact_kl_or_none`.
 
     Example:
 
@@ -30,33 +30,33 @@ def kl_divergence(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
     >>> kl_divergence(q, tfd.MultivariateNormalDiag(tf.zeros(2), tf.ones(2))).numpy().tolist()
     [2.5]
     """
-    try:
-        return tfd.kl_divergence(q, p)
-    except NotImplementedError:
-        return tfd.kl_divergence(_as_multivariate_normal(q), _as_multivariate_normal(p))
+    exact = exact_kl_or_none(q, p)
+    if exact is None:
+        raise NotImplementedError(
+            f"No closed form of the KL divergence of {type(q).__name__} from {type(p).__name__} is known."
+        )
+    return exact
 
 
-def has_exact_kl(q: tfd.Distribution, p: tfd.Distribution) -> bool:
-    """Whether `kl_divergence(q, p)` is known in closed form."""
-    try:
-        kl_divergence(q, p)
-    except NotImplementedError:
-        return False
-    return True
+def exact_kl_or_none(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
+    """`kl_divergence(q, p)`, or None where no closed form is known."""
+    for pair in ((q, p), (_as_multivariate_normal(q), _as_multivariate_normal(p))):
+        try:
+            return tfd.kl_divergence(*pair)
+        except NotImplementedError:
+            continue
+    return None
 
 
 def kl_per_dimension(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
     """KL(q_i || p_i) of every latent dimension, `[batch] + event_shape`, in nats; None unless both factorise.
 
-    Its sum over the event is `kl_divergence(q, p)`. Dimensions near 0 carry nothing of x: they have collapsed.
+    Its sum over the event is `kl_divergence(q, p)`. Dimensions near 0 carry nothing of x.
     """
-    factors = _factors(q), _factors(p)
-    if None in factors:
+    q_factors, p_factors = _factors(q), _factors(p)
+    if q_factors is None or p_factors is None:
         return None
-    try:
-        return tfd.kl_divergence(*factors)
-    except NotImplementedError:
-        return None
+    return exact_kl_or_none(q_factors, p_factors)
 
 
 def _factors(distribution: tfd.Distribution) -> tfd.Distribution | None:

@@ -74,9 +74,7 @@ class Objective(keras.layers.Layer):
             raise invalid(name, f"a number >= {low:g}, or a schedule that stays there", value)
         self._schedules[name] = schedule
         start = keras.initializers.Constant(float(schedule(0)))
-        self._current[name] = self.add_weight(
-            name=name, shape=(), initializer=start, trainable=False
-        )
+        self._current[name] = self.add_weight(name=name, shape=(), initializer=start, trainable=False)
         return schedule
 
     def current(self, name: str) -> keras.Variable:

@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.divergences import has_exact_kl, kl_divergence
+from keras_vae.divergences import exact_kl_or_none
+from keras_vae.errors import invalid
 from keras_vae.priors import Prior
 
 tfd = tfp.distributions
@@ -63,8 +64,7 @@ class Terms:
         x = self.x
         if self.num_samples > 1:
             x = merge_samples(tf.broadcast_to(x, tf.concat([[self.num_samples], tf.shape(x)], 0)))
-        log_px = tf.reshape(self.p.log_prob(x), tf.shape(self.log_qz))
-        return tf.ensure_shape(log_px, self.log_qz.shape)
+        return tf.reshape(self.p.log_prob(x), tf.shape(self.z)[:2])
 
     @cached_property
     def log_qz(self) -> tf.Tensor:
@@ -77,14 +77,9 @@ class Terms:
         return self.p_z.log_prob(self.z)
 
     @cached_property
-    def has_exact_kl(self) -> bool:
-        """Whether KL(q(z|x) || p(z)) is known in closed form."""
-        return has_exact_kl(self.q, self.p_z)
-
-    @cached_property
-    def exact_kl(self) -> tf.Tensor:
-        """KL(q(z|x) || p(z)) in closed form, `[B]`; NotImplementedError where none is known."""
-        return kl_divergence(self.q, self.p_z)
+    def exact_kl(self) -> tf.Tensor | None:
+        """KL(q(z|x) || p(z)) in closed form, `[B]`; None where none is known."""
+        return exact_kl_or_none(self.q, self.p_z)
 
     @cached_property
     def sampled_kl(self) -> tf.Tensor:
@@ -92,9 +87,19 @@ class Terms:
         return tf.reduce_mean(self.log_qz - self.log_pz, axis=0)
 
     def kl(self, mode: str = "auto") -> tf.Tensor:
-        """KL(q(z|x) || p(z)), `[B]`: "exact", "sampled", or "auto", exact where known, else sampled."""
-        if mode == "sampled" or (mode == "auto" and not self.has_exact_kl):
+        """KL(q(z|x) || p(z)), `[B]`: "exact", "sampled", or "auto", exact where known, else sampled.
+
+        Raises:
+            ValueError: for "exact" where no closed form is known.
+        """
+        if mode == "sampled" or (mode == "auto" and self.exact_kl is None):
             return self.sampled_kl
+        if self.exact_kl is None:
+            raise invalid(
+                "kl",
+                "'sampled' or 'auto' for distributions without a closed form",
+                f"'exact' for {type(self.q).__name__} and {type(self.p_z).__name__}",
+            )
         return self.exact_kl
 
     @cached_property

@@ -29,8 +29,7 @@ class Capacity(Linear):
     >>> [float(capacity(step)) for step in (0, 50_000, 200_000)]
     [0.0, 12.5, 25.0]
 
-    Reference: Burgess et al. (2018), *Understanding disentangling in beta-VAE*, equation 8, with
-    C from 0 to 25 nats over 100,000 steps in its appendix.
+    Reference: Burgess et al. (2018), *Understanding disentangling in beta-VAE*, equation 8.
     """
 
     def __init__(self, max_capacity: float, num_steps: int, delay: int = 0):

@@ -19,8 +19,7 @@ NAMES: dict[str, type[Schedule]] = {
     kind.__name__.lower(): kind for kind in (Capacity, Constant, Cyclical, Linear, Sigmoid)
 }
 EXPECTED = (
-    "a Schedule, a number, a string such as 'linear:0:1:10000', "
-    "or a dict with 'class_name' and 'config'"
+    "a Schedule, a number, a string such as 'linear:0:1:10000', or a dict with 'class_name' and 'config'"
 )
 
 

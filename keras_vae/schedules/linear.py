@@ -34,7 +34,7 @@ class Linear(Schedule):
     [0.0, 0.25, 1.0, 1.0]
 
     Reference: Sønderby, Raiko, Maaløe, Sønderby & Winther (2016), *Ladder Variational
-    Autoencoders*, section 2.3 (warm-up from deterministic to variational).
+    Autoencoders*, "Warm-up from deterministic to variational autoencoder".
     """
 
     def __init__(self, start: float, end: float, num_steps: int, delay: int = 0):

@@ -55,9 +55,7 @@ class Sigmoid(Schedule):
         self.num_steps = whole("num_steps", num_steps, 1)
         self.delay = whole("delay", delay, 0)
         # Far below this the curve is the quotient of two denormal numbers.
-        self.sharpness = number(
-            "sharpness", sharpness, 1e-6, LARGEST_VALUE, "a finite number >= 1e-6"
-        )
+        self.sharpness = number("sharpness", sharpness, 1e-6, LARGEST_VALUE, "a finite number >= 1e-6")
 
     def _value(self, step: tf.Tensor) -> tf.Tensor:
         fraction = progress(step, self.num_steps, self.delay)

@@ -78,8 +78,8 @@ def _public_class(name: str) -> type | None:
 
 
 def _public_name(kind: type) -> str | None:
-    # Not `kind is public`: TFP puts a private class in the place of `Independent` for some inner distributions,
-    # and a distribution layer one that also is a tensor. Both keep the name and the module.
+    # Not `kind is public`: TFP puts a private class in the place of `Independent` for some inner
+    # distributions, and a distribution layer one that also is a tensor. Both keep the name and the module.
     name = kind.__name__.lstrip("_")
     public = _public_class(name)
     return name if public is not None and public.__module__ == kind.__module__ else None

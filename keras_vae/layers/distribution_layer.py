@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -13,10 +14,27 @@ from keras_vae.layers.tensor_coercible import ConvertToTensorFn, coercible
 
 tfd = tfp.distributions
 
+
+def _parameter(name: str) -> ConvertToTensorFn:
+    """The conversion to a parameter of the distribution, or of the one inside an `Independent`."""
+
+    def conversion(distribution: tfd.Distribution) -> tf.Tensor:
+        inner = distribution if hasattr(distribution, name) else distribution.distribution
+        return getattr(inner, f"{name}_parameter")()
+
+    return conversion
+
+
 _CONVERSIONS: dict[str, ConvertToTensorFn] = {
-    name: getattr(tfd.Distribution, name)
-    for name in ("sample", "mean", "mode", "stddev", "variance", "entropy")
+    **{
+        name: getattr(tfd.Distribution, name)
+        for name in ("sample", "mean", "mode", "stddev", "variance", "entropy")
+    },
+    "logits": _parameter("logits"),
+    "probs": _parameter("probs"),
 }
+
+_SEED_STATE = "seed_state"
 
 MIN_SCALE = 1e-5
 MAX_SCALE = 1e6
@@ -48,18 +66,30 @@ class DistributionLayer(keras.layers.Layer):
     `compile(loss=lambda x, p_x: -p_x.log_prob(x))`, and in the middle of a model, where the next layer
     takes the draw. The semantics are those of `tfp.layers`, for Keras 3.
 
+    Inputs may have any batch shape before the parameters: `[B, P]` gives the batch shape `[B]`, a sequence
+    `[B, T, P]` gives `[B, T]`, without a `TimeDistributed`, which would return a tensor.
+
     Calculations run in float32 under a half-precision policy, since sums of log-probabilities need it.
 
     Args:
         convert_to_tensor_fn: `tfd.Distribution.sample` (default), `.mean`, `.mode`, `.stddev`, `.variance`,
-            one of those names as a string, or a function of the distribution. A function of yours must be
-            registered with `keras.saving.register_keras_serializable` for the layer to be saved. It may take
-            a `seed`: int32 `[2]`.
+            one of those names as a string ("logits" and "probs" where the distribution has them), or a
+            function of the distribution. A function of yours must be registered with
+            `keras.saving.register_keras_serializable` for the layer to be saved. It may take a `seed`: int32
+            `[2]`.
         validate_args: whether the distribution checks its parameters and arguments at run time. Not
             supported under XLA.
         seed: an integer, or a `keras.random.SeedGenerator`, for the draws; random by default, and
             reproducible after `keras.utils.set_random_seed`.
+        activity_regularizer: a `KLDivergenceRegularizer`, added to the model's losses as a mean over the
+            batch, or a Keras regularizer of the tensor that the distribution converts to.
     """
+
+    # Where values may lie that `log_prob` takes.
+    support: Support = REAL
+
+    # The constructor's arguments that `new` takes by the same names; with the base's they are the config.
+    _arguments: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -69,8 +99,11 @@ class DistributionLayer(keras.layers.Layer):
         activity_regularizer: Any = None,
         **kwargs: Any,
     ):
-        kwargs["dtype"] = _full_precision(kwargs.get("dtype"))
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        kwargs["dtype"] = full_precision(kwargs.get("dtype"))
+        regularizer = keras.regularizers.get(activity_regularizer)
+        if getattr(regularizer, "is_batch_mean", False):
+            regularizer = _PassedDistribution(regularizer)
+        super().__init__(activity_regularizer=regularizer, **kwargs)
         self.convert_to_tensor_fn = get_conversion(convert_to_tensor_fn)
         self.validate_args = validate_args
         self.seed = seed
@@ -78,30 +111,59 @@ class DistributionLayer(keras.layers.Layer):
             self.seed_generator = seed
         else:
             self.seed_generator = keras.random.SeedGenerator(seed)
+        # Keras trains and saves layers that are attributes of layers, but not those of regularizers.
+        self.regularizer_layer = getattr(_unwrapped(regularizer), "layer", None)
         self.supports_masking = True
-
-    support: Support = REAL
 
     @property
     def num_params(self) -> int:
-        """The size that the last dimension of the input must have: `params_size` of this layer's arguments."""
+        """The size that the last dimension of inputs must have: `params_size` of this layer's arguments."""
+        raise NotImplementedError(f"{type(self).__name__} does not know how many parameters it takes.")
+
+    @staticmethod
+    def new(params: tf.Tensor, *args: Any, **kwargs: Any) -> tfd.Distribution:
+        """The distribution with parameters `params`, `batch_shape + [params_size]`; subclasses define it."""
         raise NotImplementedError
 
     def distribution(self, params: Any) -> tfd.Distribution:
-        """The distribution with these parameters; subclasses define it."""
-        raise NotImplementedError
+        """The distribution with these parameters: `new` with the arguments of this layer."""
+        return self.new(params, validate_args=self.validate_args, **self._argument_values())
+
+    def _argument_values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._arguments}
 
     def call(self, inputs: Any) -> tfd.Distribution:
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         return coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
 
+    # Traced, since only the distribution knows the shape and dtype of what it converts to. Layers that wrap
+    # layers ask for the shape alone.
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return self.compute_output_spec(_symbolic(input_shape, self.compute_dtype)).shape
+
+    # Keras saves no generators; with them, what is loaded goes on with the draws that were to come.
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store[_SEED_STATE] = self.seed_generator.state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        variables = {key: store[key] for key in store.keys()}  # noqa: SIM118, a store is no dict
+        seed_state = variables.pop(_SEED_STATE, None)
+        super().load_own_variables(variables)
+        if seed_state is not None:
+            self.seed_generator.state.assign(seed_state)
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
-            convert_to_tensor_fn=_serialize_conversion(self.convert_to_tensor_fn),
+            self._argument_values(),
+            convert_to_tensor_fn=serialize_conversion(self.convert_to_tensor_fn),
             validate_args=self.validate_args,
             seed=keras.saving.serialize_keras_object(self.seed),
-            activity_regularizer=keras.regularizers.serialize(self.activity_regularizer),
+            activity_regularizer=keras.regularizers.serialize(_unwrapped(self.activity_regularizer)),
         )
         return config
 
@@ -160,9 +222,7 @@ class DistributionLambda(DistributionLayer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config["make_distribution_fn"] = serialize_function(
-            "make_distribution_fn", self.make_distribution_fn
-        )
+        config["make_distribution_fn"] = serialize_function("make_distribution_fn", self.make_distribution_fn)
         return config
 
     @classmethod
@@ -174,18 +234,38 @@ class DistributionLambda(DistributionLayer):
         return super().from_config(config)
 
 
+class _PassedDistribution(keras.regularizers.Regularizer):
+    """An activity regularizer that takes the distribution and returns a mean over its batch.
+
+    Keras divides what a regularizer returns by the first dimension of the layer's output, which is not the
+    batch where `convert_to_tensor_fn` makes several draws; so that dimension is multiplied back.
+    """
+
+    def __init__(self, regularizer: Callable[[tfd.Distribution], tf.Tensor]):
+        self.regularizer = regularizer
+
+    def __call__(self, distribution: tfd.Distribution) -> tf.Tensor:
+        mean = self.regularizer(distribution)
+        tensor = tf.convert_to_tensor(distribution)
+        return mean * tf.cast(tf.shape(tensor)[0], mean.dtype) if tensor.shape.rank else mean
+
+
+def _unwrapped(regularizer: Any) -> Any:
+    return regularizer.regularizer if isinstance(regularizer, _PassedDistribution) else regularizer
+
+
 def get_conversion(identifier: str | ConvertToTensorFn) -> ConvertToTensorFn:
     """The conversion function of that name, or the function itself."""
+    if isinstance(identifier, property):  # such as tfd.Bernoulli.logits
+        identifier = getattr(identifier.fget, "__name__", "")
     if isinstance(identifier, str):
         return lookup("convert_to_tensor_fn", identifier, _CONVERSIONS)
     if not callable(identifier):
-        raise invalid(
-            "convert_to_tensor_fn", "a function of the distribution, or its name", identifier
-        )
+        raise invalid("convert_to_tensor_fn", "a function of the distribution, or its name", identifier)
     return identifier
 
 
-def _serialize_conversion(fn: ConvertToTensorFn) -> str | dict[str, Any]:
+def serialize_conversion(fn: ConvertToTensorFn) -> str | dict[str, Any]:
     for name, known in _CONVERSIONS.items():
         if fn is known:
             return name
@@ -207,6 +287,33 @@ def serialize_function(argument: str, fn: Callable) -> dict[str, Any]:
     return keras.saving.serialize_keras_object(fn)
 
 
-def _full_precision(dtype: Any) -> Any:
+def check_count(argument: str, count: Any, least: int = 1) -> int:
+    """`count` as an integer; raises `ValueError` unless it is one and at least `least`."""
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
+        raise invalid(argument, f"an integer >= {least}", count)
+    return int(count)
+
+
+def check_last_dimension(params: tf.Tensor, expected: int, what: str) -> None:
+    """Raises `ValueError` if the last dimension of `params` is known not to be `expected`."""
+    if params.shape.rank == 0 or params.shape[-1] not in (None, expected):
+        raise invalid(
+            "inputs",
+            f"a last dimension of params_size = {expected} for {what}",
+            f"shape {tuple(params.shape)}",
+            f"End the previous layer with {expected} units.",
+        )
+
+
+def full_precision(dtype: Any) -> Any:
+    """`dtype` for a layer, or float32 where it, or the global policy if it is None, is of half precision."""
     policy = keras.dtype_policies.get(dtype)
     return "float32" if policy.compute_dtype in ("float16", "bfloat16") else dtype
+
+
+def _symbolic(shape: Any, dtype: str) -> Any:
+    if isinstance(shape, dict):
+        return {key: _symbolic(item, dtype) for key, item in shape.items()}
+    if any(isinstance(item, list | tuple) for item in shape):
+        return [_symbolic(item, dtype) for item in shape]
+    return keras.KerasTensor(shape, dtype)

@@ -49,5 +49,11 @@ UNIT_INTERVAL = Support(
     lambda x: (x >= 0.0) & (x <= 1.0),
     hint="Divide 8-bit images by 255.",
 )
+ONE_HOT = Support("one-hot", "one-hot vectors of zeros and ones", lambda x: (x == 0.0) | (x == 1.0))
 COUNTS = integers(0, None, "counts")
 BYTES = integers(0, 255, "bytes")
+
+
+def integers_or_bytes(low: int, high: int) -> Support:
+    """`BYTES` where the two ends are those of 8-bit data."""
+    return BYTES if (low, high) == (0, 255) else integers(low, high)

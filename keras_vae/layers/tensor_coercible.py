@@ -13,7 +13,7 @@ tfd = tfp.distributions
 ConvertToTensorFn = Callable[..., tf.Tensor]
 
 # The conversions whose result has the shape of one draw, so that the shape is known before the draw is made.
-_DRAW_SHAPED = ("sample", "mean", "mode", "median")
+_DRAW_SHAPED = (tfd.Distribution.sample, tfd.Distribution.mean, tfd.Distribution.mode)
 
 
 class TensorCoercible(internal.NativeObject):
@@ -24,10 +24,11 @@ class TensorCoercible(internal.NativeObject):
     every consumer of `q` sees the same draw.
     """
 
-    _coercible_fn: ConvertToTensorFn
-    _coercible_seed: tf.Tensor | None
-    _coercible_graph: Any
-    _coercible_value: tf.Tensor | None
+    # Of the class, for distributions that `copy()` makes.
+    _coercible_fn: ConvertToTensorFn = staticmethod(tfd.Distribution.sample)
+    _coercible_seed: tf.Tensor | None = None
+    _coercible_graph: Any = None
+    _coercible_value: tf.Tensor | None = None
 
     def value(self) -> tf.Tensor:
         """The tensor this distribution converts to: `convert_to_tensor_fn(self)`, drawn once."""
@@ -50,8 +51,8 @@ class TensorCoercible(internal.NativeObject):
 
     @property
     def shape(self) -> tf.TensorShape:
-        if getattr(self._coercible_fn, "__name__", "") in _DRAW_SHAPED:
-            return self.batch_shape.concatenate(self.event_shape)  # type: ignore[attr-defined]
+        if self._coercible_fn in _DRAW_SHAPED:
+            return self.batch_shape.concatenate(self.event_shape)
         return self.value().shape
 
     def get_shape(self) -> tf.TensorShape:
@@ -174,7 +175,7 @@ def coercible(
         kind = kind.__mro__[2]
     if kind not in _classes:
         _classes[kind] = _coercible_class(kind)
-    result = object.__new__(_classes[kind])
+    result: Any = object.__new__(_classes[kind])
     result.__dict__.update(distribution.__dict__)
     result.__dict__.update(
         _coercible_fn=convert_to_tensor_fn,

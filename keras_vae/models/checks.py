@@ -107,7 +107,7 @@ def _compatible(shape: tuple, other: tuple) -> bool:
 
 def check_arguments(cls: type, arguments: Iterable[str], options: Iterable[str]) -> None:
     """Raises for names that are neither the model's arguments nor the network's."""
-    own = set(inspect.signature(cls.__init__).parameters) - {"self", "encoder", "decoder", "kwargs"}
+    own = set(inspect.signature(cls).parameters) - {"encoder", "decoder", "kwargs"}
     known = {name: name for name in (*own, "prior", "objective", "seed", "name", "dtype", *options)}
     for name in arguments:
         lookup(f"{cls.__name__}.create", name, known)
@@ -167,7 +167,7 @@ def _check_spec(name: str, spec: Any, shape: tuple) -> None:
         raise invalid(name, "a data set of x, (x, y) or (x, y, sample_weight)", spec)
     if x.shape.rank == len(shape) and _compatible(shape, tuple(x.shape)):
         raise invalid(name, f"batches of shape {shape}", "single examples", "Call .batch(128).")
-    if not _compatible((None, *shape), tuple(x.shape) if x.shape.rank is not None else None):
+    if not x.shape.is_compatible_with((None, *shape)):
         raise invalid(name, f"batches of shape [batch] + {shape}", f"shape {x.shape}")
 
 

@@ -1,7 +1,11 @@
 """Monte Carlo estimates over whole data sets, in chunks of bounded memory."""
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import prod
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -9,16 +13,20 @@ from keras_vae.errors import invalid
 from keras_vae.models import checks
 from keras_vae.objectives import ELBO
 
-# How many pairs (example, draw) are decoded at once. 8192 keeps matrix products efficient, and a decoded
-# MNIST chunk under 30 MB per tensor.
-CHUNK = 8192
+# How many pairs (example, draw) are decoded at once: 8192 keep matrix products efficient, fewer where the
+# activations of the decoder's widest layer would take more than 2^26 numbers, 256 MB.
+MAX_PAIRS = 8192
+MAX_ACTIVATIONS = 2**26
+
+Progress = Callable[[int, int], None]
 
 
 class Estimate(NamedTuple):
     """Importance-sampling estimates, each `[N]`.
 
     log_likelihood: in nats.
-    standard_error: Monte Carlo error of each log-likelihood, in nats, by the delta method.
+    standard_error: Monte Carlo error of each log-likelihood, in nats, by the delta method; NaN for one draw.
+        Where few draws carry the sum (see `effective_samples`), it is too small.
     effective_samples: (sum w)^2 / sum w^2 of the importance weights, between 1 and K.
     """
 
@@ -39,30 +47,45 @@ def elbo(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor)
 
 
 def elbo_parts(
-    model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor
+    model: Any,
+    x: Any,
+    num_samples: int,
+    batch_size: int,
+    seed: tf.Tensor,
+    progress: Progress | None = None,
 ) -> dict[str, tf.Tensor]:
     """The negative reconstruction term and the KL of every example, each `[N]`, in nats."""
     check_count("num_samples", num_samples)
+    check_count("batch_size", batch_size)
+    batch_size = min(batch_size, max(1, max_pairs(model) // num_samples))
     objective = ELBO()
 
     def parts(batch, seed):
         return objective.parts(model.terms(batch, num_samples=num_samples, seed=seed))
 
     compiled = _compiled(model, ("elbo", num_samples), parts)
-    return _map_batches(model, compiled, x, batch_size, seed)
+    return _map_batches(model, compiled, x, batch_size, seed, progress)
 
 
-def log_likelihood(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor) -> Estimate:
+def log_likelihood(
+    model: Any,
+    x: Any,
+    num_samples: int,
+    batch_size: int,
+    seed: tf.Tensor,
+    progress: Progress | None = None,
+) -> Estimate:
     """The importance-weighted log-likelihood; see `LatentVariableModel.log_likelihood`."""
     check_count("num_samples", num_samples)
-    batch_size = min(batch_size, len(x))
-    chunk = min(num_samples, max(1, CHUNK // batch_size))
+    check_count("batch_size", batch_size)
+    batch_size = max(1, min(batch_size, len(x)))
+    chunk = min(num_samples, max(1, max_pairs(model) // batch_size))
     num_chunks, rest = divmod(num_samples, chunk)
 
     def moments(batch, seed, draws):
         log_weights = model.terms(batch, num_samples=draws, seed=seed).log_weights
         peak = tf.reduce_max(log_weights, axis=0)
-        scaled = tf.exp(log_weights - peak)
+        scaled = tf.exp(log_weights - _finite(peak))
         return peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0)
 
     def estimate(batch, seed):
@@ -77,7 +100,20 @@ def log_likelihood(model: Any, x: Any, num_samples: int, batch_size: int, seed: 
         return _finish(total, num_samples)
 
     compiled = _compiled(model, ("log_likelihood", num_samples, chunk), estimate)
-    return Estimate(**_map_batches(model, compiled, x, batch_size, seed))
+    return Estimate(**_map_batches(model, compiled, x, batch_size, seed, progress))
+
+
+def max_pairs(model: Any) -> int:
+    """How many pairs (example, draw) this model can decode at once in bounded memory."""
+    widest = max([1, *_activations(model.decoder)])
+    return max(1, min(MAX_PAIRS, MAX_ACTIVATIONS // widest))
+
+
+def _activations(network: keras.layers.Layer) -> Iterator[int]:
+    """Numbers per example in the output of each layer, of layers that tell."""
+    for layer in network._flatten_layers():
+        with suppress(AttributeError):  # the layers of a subclassed model do not know their output
+            yield from (prod(size or 1 for size in t.shape[1:]) for t in keras.tree.flatten(layer.output))
 
 
 def _nothing(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -88,14 +124,17 @@ def _nothing(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
 def _merge(total: tuple[tf.Tensor, ...], fresh: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
     """Adds two running sums of exp(log w), each held relative to its own largest log w."""
     peak = tf.maximum(total[0], fresh[0])
-    # A draw of probability 0 has log w = -inf, and -inf - -inf is no number.
-    safe = tf.where(tf.math.is_finite(peak), peak, tf.zeros_like(peak))
-    a, b = tf.exp(total[0] - safe), tf.exp(fresh[0] - safe)
+    a, b = tf.exp(total[0] - _finite(peak)), tf.exp(fresh[0] - _finite(peak))
     return (
         peak,
         a * total[1] + b * fresh[1],
         tf.square(a) * total[2] + tf.square(b) * fresh[2],
     )
+
+
+def _finite(peak: tf.Tensor) -> tf.Tensor:
+    """What to subtract from log w: the peak, or 0 where all draws have probability 0; -inf - -inf is NaN."""
+    return tf.where(tf.equal(peak, -np.inf), tf.zeros_like(peak), peak)
 
 
 def _finish(total: tuple[tf.Tensor, ...], num_samples: int) -> dict[str, tf.Tensor]:
@@ -104,7 +143,7 @@ def _finish(total: tuple[tf.Tensor, ...], num_samples: int) -> dict[str, tf.Tens
     variance = tf.maximum(second / num_samples - tf.square(mean), 0.0)
     return {
         "log_likelihood": peak + tf.math.log(mean),
-        "standard_error": tf.sqrt(variance / num_samples) / mean,
+        "standard_error": tf.sqrt(variance / (num_samples - 1)) / mean,
         "effective_samples": tf.square(first) / second,
     }
 
@@ -117,9 +156,10 @@ def _compiled(model: Any, key: tuple, function: Any) -> Any:
     return cache[key]
 
 
-def _map_batches(model: Any, function: Any, x: Any, batch_size: int, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+def _map_batches(
+    model: Any, function: Any, x: Any, batch_size: int, seed: tf.Tensor, progress: Progress | None
+) -> dict[str, tf.Tensor]:
     x = checks.check_batch("x", x, model.data_shape)
-    check_count("batch_size", batch_size)
     if len(x) == 0:
         raise invalid("x", "at least one example", f"shape {tuple(x.shape)}")
     # The last batch is filled up with the first example, so that one program serves all batches.
@@ -131,4 +171,6 @@ def _map_batches(model: Any, function: Any, x: Any, batch_size: int, seed: tf.Te
     for index, start in enumerate(range(0, count, size)):
         batch_seed = tf.random.experimental.stateless_fold_in(seed, index)
         results.append(function(x[start : start + size], batch_seed))
+        if progress is not None:
+            progress(min(start + size, count), count)
     return {name: tf.concat([result[name] for result in results], axis=0)[:count] for name in results[0]}

@@ -125,9 +125,13 @@ class ResidentAdapter(DataAdapter):
 class ResidentTrainer(keras.Model):
     """A Keras `Model` whose `compile` and `fit` are fast without being told."""
 
+    steps_per_execution: int
+    optimizer: Any
+    critic_optimizer: Any
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.critic_optimizer: keras.optimizers.Optimizer | None = None
+        self.critic_optimizer = None
         # The seed of the shuffles; a weight, so that it is saved and resumed with the model.
         self._order_seed = keras.random.SeedGenerator().state
         self._untracked = _Untracked()

@@ -28,7 +28,7 @@ class BetaELBO(ELBO):
     """
 
     part_names = ("reconstruction", "weighted_kl")
-    monitor_names = ("kl", "beta")
+    monitor_names: tuple[str, ...] = ("kl", "beta")
 
     def __init__(
         self,

@@ -1,0 +1,38 @@
+"""`keras-vae demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_vae.cli import steps
+from keras_vae.runs import DatasetConfig, ModelConfig, RunConfig, TrainingConfig
+
+CONFIG = RunConfig(
+    dataset=DatasetConfig("digits", binarize="threshold"),
+    model=ModelConfig("vae", latent_size=8, network="mlp", options={"hidden": [256, 128]}),
+    training=TrainingConfig(epochs=100, batch_size=64),
+)
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    export_to: Annotated[
+        Path, typer.Option("--export-to", help="Folder and name of the SavedModels.")
+    ] = Path("saved_models/digits"),
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the data.", min=1)] = (
+        CONFIG.training.epochs
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Of weights, order and draws.", min=0)] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+) -> None:
+    """Train on small hand-written digits, test, draw pictures and export, in about a minute."""
+    config = RunConfig.from_dict(CONFIG.to_dict() | {"seed": seed})
+    config = RunConfig(
+        config.dataset, config.model, TrainingConfig(epochs=epochs, batch_size=64), config.seed
+    )
+    run = steps.train(config, output, overwrite, verbose=2)
+    steps.evaluate(run)
+    steps.draw(run)
+    steps.export(run, export_to)
+    typer.echo(f"Run: {run.folder}")

@@ -1,0 +1,70 @@
+"""What commands share: a step of the library and the lines it prints."""
+
+from pathlib import Path
+
+import typer
+
+from keras_vae.cli.library import load_library
+from keras_vae.runs import Run, RunConfig
+
+NUM_SAMPLES = 500
+
+
+def train(config: RunConfig, folder: Path, overwrite: bool, verbose: int) -> Run:
+    """Trains; where it is interrupted, says what there is before the interruption goes on."""
+    load_library()
+    from keras_vae import runs
+
+    try:
+        return runs.train(config, folder, overwrite=overwrite, verbose=verbose)
+    except KeyboardInterrupt:
+        _tell_what_is_left(folder)
+        raise
+
+
+def _tell_what_is_left(folder: Path) -> None:
+    try:
+        epochs = len(Run.open(folder).history()["epoch"])
+    except (ValueError, KeyError):
+        typer.echo("\nNo epoch was finished.", err=True)
+    else:
+        typer.echo(f"\n{folder} holds the first {epochs} epochs, model included.", err=True)
+
+
+def evaluate(
+    run: Run,
+    num_samples: int = NUM_SAMPLES,
+    split: str = "test",
+    batch_size: int | None = None,
+    seed: int = 0,
+    data_dir: str | None = None,
+) -> None:
+    """Evaluates and prints the table."""
+    run.check_model()
+    load_library()
+    from keras_vae import runs
+
+    report = runs.evaluate(
+        run, split=split, num_samples=num_samples, batch_size=batch_size, seed=seed, data_dir=data_dir
+    )
+    typer.echo(f"\n{report}\n")
+    typer.echo(f"Metrics: {run.folder / 'metrics.json'}")
+
+
+def draw(run: Run) -> None:
+    """Draws the pictures and says where they are."""
+    load_library()
+    from keras_vae import runs
+
+    for path in runs.draw_pictures(run).values():
+        typer.echo(f"Picture: {path}")
+
+
+def export(run: Run, folder: Path) -> None:
+    """Exports encoder and decoder and says where they are."""
+    run.check_model()
+    load_library()
+    from keras_vae import serving
+
+    for half, path in serving.export(run.load_model(), folder).items():
+        typer.echo(f"{half.capitalize()}: {path}")

@@ -1,0 +1,23 @@
+"""How good a trained model is: one report of likelihoods, of the use of the latent, and of its aggregate.
+
+`evaluate` computes the whole of it; `active_units` and `aggregate_posterior_terms` are its pure functions, for
+arrays and distributions of your own.
+"""
+
+from keras_vae.evaluation.active_units import active_units
+from keras_vae.evaluation.aggregate_posterior import AggregatePosterior, aggregate_posterior_terms
+from keras_vae.evaluation.evaluate import evaluate
+from keras_vae.evaluation.posterior_statistics import PosteriorStatistics, posterior_statistics
+from keras_vae.evaluation.report import Report
+from keras_vae.evaluation.statistic import Statistic
+
+__all__ = [
+    "AggregatePosterior",
+    "PosteriorStatistics",
+    "Report",
+    "Statistic",
+    "active_units",
+    "aggregate_posterior_terms",
+    "evaluate",
+    "posterior_statistics",
+]

@@ -1,0 +1,76 @@
+"""The posteriors of a data set, batch by batch."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_probability as tfp
+
+from keras_vae.divergences import kl_per_dimension
+from keras_vae.models import LatentVariableModel
+
+tfd = tfp.distributions
+
+
+class PosteriorStatistics(NamedTuple):
+    """What `posterior_statistics` returns.
+
+    means: posterior means, `[N] + latent`; None where the posterior has no known mean.
+    kl_per_dimension: KL(q(z_i|x) || p(z_i)) averaged over the examples, `latent`, in nats, exact; None unless
+        posterior and prior factorise.
+    """
+
+    means: np.ndarray | None
+    kl_per_dimension: np.ndarray | None
+
+
+def posterior_statistics(model: LatentVariableModel, x: Any, batch_size: int = 512) -> PosteriorStatistics:
+    """Posterior means and mean KL per dimension over x; deterministic.
+
+    Args:
+        model: with an encoder.
+        x: data, `[N] + event`.
+        batch_size: examples encoded at once.
+
+    Example:
+
+    >>> import keras, keras_vae
+    >>> from keras_vae import layers
+    >>> encoder = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(4), layers.IndependentNormal(2)])
+    >>> decoder = keras.Sequential([
+    ...     keras.Input((2,)), keras.layers.Dense(4), layers.IndependentBernoulli(4)])
+    >>> statistics = posterior_statistics(keras_vae.VAE(encoder, decoder), np.zeros([3, 4]))
+    >>> statistics.means.shape, statistics.kl_per_dimension.shape
+    ((3, 2), (2,))
+    """
+    means, divergences, weights = [], [], []
+    prior = model.prior()
+    for q in posteriors(model, x, batch_size):
+        means.append(_mean(q))
+        weights.append(int(q.batch_shape_tensor()[0]))
+        divergences.append(_kl(q, prior))
+    whole = None if any(mean is None for mean in means) else np.concatenate(means)
+    if any(kl is None for kl in divergences):
+        return PosteriorStatistics(whole, None)
+    return PosteriorStatistics(whole, np.average(np.stack(divergences), axis=0, weights=weights))
+
+
+def posteriors(model: LatentVariableModel, x: Any, batch_size: int) -> Iterator[tfd.Distribution]:
+    """q(z|x) of every batch."""
+    for start in range(0, len(x), batch_size):
+        yield model.encode(x[start : start + batch_size])
+
+
+def _mean(q: tfd.Distribution) -> np.ndarray | None:
+    try:
+        return np.asarray(q.mean())
+    except NotImplementedError:
+        return None
+
+
+def _kl(q: tfd.Distribution, prior: tfd.Distribution) -> np.ndarray | None:
+    kl = kl_per_dimension(q, prior)
+    if kl is None or kl.shape[1:] != q.event_shape:
+        return None
+    return np.mean(np.asarray(kl, np.float64), axis=0)

@@ -1,0 +1,210 @@
+"""A Kullback-Leibler divergence as a loss that a layer adds to its model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.distributions import deserialize_distribution, serialize_distribution
+from keras_vae.distributions.serialization import is_distribution_config
+from keras_vae.divergences import kl_divergence
+from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import (
+    full_precision,
+    get_conversion,
+    serialize_conversion,
+    serialize_function,
+)
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class KLDivergenceRegularizer(keras.regularizers.Regularizer):
+    """weight * KL(a || distribution_b) in nats, for the `activity_regularizer` of a distribution layer.
+
+    With a prior as `distribution_b` it turns an autoencoder of Keras layers into a VAE, whose
+    `compile(loss=...)` is the reconstruction term.
+
+    It is a mean over the batch, exact or not, so that it has the scale of a Keras loss. `tfp.layers` does the
+    same here, but sums over the batch in `KLDivergenceAddLoss`.
+
+    Args:
+        distribution_b: a `tfd.Distribution`; a Keras layer or model that gives one, such as a prior of
+            `keras_vae.priors`, whose weights are then trained and saved with the layer; or a function without
+            arguments that returns one. A batch shape must broadcast with that of a.
+        use_exact_kl: whether to use the closed form. Otherwise the KL is estimated at test points.
+        test_points_reduce_axis: dimensions of the test points' log-densities to average over before `weight`
+            applies, such as that of several draws; `None` for all, `()` for none.
+        test_points_fn: makes the test points from a: `tf.convert_to_tensor` (default) takes the draw that the
+            model goes on with; or "sample", or a function.
+        weight: a number, or a tensor that broadcasts with the batch; 1 if None.
+
+    Raises:
+        ValueError: if `distribution_b` gives no distribution.
+        NotImplementedError: with `use_exact_kl`, when called with a pair whose KL is not known.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> from keras_vae.layers import IndependentNormal
+    >>> prior = tfd.MultivariateNormalDiag(tf.zeros(2), tf.ones(2))
+    >>> layer = IndependentNormal(2, activity_regularizer=KLDivergenceRegularizer(prior, use_exact_kl=True))
+    >>> q = layer(np.ones([8, 4], "float32"))
+    >>> round(float(layer.losses[0]), 4), round(float(tf.reduce_mean(tfd.kl_divergence(q, q))), 4)
+    (1.1796, 0.0)
+    """
+
+    # What the distribution layers ask: this one takes a distribution and returns a mean over its batch.
+    is_batch_mean = True
+
+    def __init__(
+        self,
+        distribution_b: tfd.Distribution | Callable[..., tfd.Distribution],
+        use_exact_kl: bool = False,
+        test_points_reduce_axis: int | tuple[int, ...] | None = (),
+        test_points_fn: str | Callable[[tfd.Distribution], tf.Tensor] = tf.convert_to_tensor,
+        weight: Any = None,
+    ):
+        self.distribution_b = distribution_b
+        self.use_exact_kl = use_exact_kl
+        self.test_points_reduce_axis = test_points_reduce_axis
+        is_default = test_points_fn in (tf.convert_to_tensor, "convert_to_tensor")
+        self.test_points_fn = tf.convert_to_tensor if is_default else get_conversion(test_points_fn)
+        self.weight = weight
+        # Once now, so that a wrong argument shows here and a layer has its weights before training starts.
+        if not isinstance(self._made_b(), tfd.Distribution):
+            raise invalid("distribution_b", "a tfd.Distribution, or what gives one", distribution_b)
+
+    @property
+    def layer(self) -> keras.layers.Layer | None:
+        """`distribution_b` where it is a layer, for the layer that uses this to keep its weights."""
+        return self.distribution_b if isinstance(self.distribution_b, keras.layers.Layer) else None
+
+    def __call__(self, distribution_a: tfd.Distribution) -> tf.Tensor:
+        if not isinstance(distribution_a, tfd.Distribution):
+            raise invalid(
+                "distribution_a",
+                "a tfd.Distribution",
+                distribution_a,
+                "Put this right behind, or into, a distribution layer.",
+            )
+        kl = self._kl(distribution_a, self._made_b())
+        if self.weight is not None:
+            kl *= tf.cast(self.weight, kl.dtype)
+        return tf.reduce_mean(kl)
+
+    def _kl(self, a: tfd.Distribution, b: tfd.Distribution) -> tf.Tensor:
+        if self.use_exact_kl:
+            return kl_divergence(a, b)
+        points = self.test_points_fn(a)
+        return tf.reduce_mean(a.log_prob(points) - b.log_prob(points), axis=self.test_points_reduce_axis)
+
+    def _made_b(self) -> Any:
+        b = self.distribution_b
+        if isinstance(b, keras.Model):
+            return b(tf.zeros([1]))  # A model wants an input; one of no use here, as in `tfp.layers`.
+        return b() if callable(b) else b
+
+    def get_config(self) -> dict[str, Any]:
+        constant = self.weight is None or isinstance(self.weight, int | float)
+        return {
+            "distribution_b": _serialize_b(self.distribution_b),
+            "use_exact_kl": self.use_exact_kl,
+            "test_points_reduce_axis": self.test_points_reduce_axis,
+            "test_points_fn": _serialize_points(self.test_points_fn),
+            "weight": self.weight if constant else tf.get_static_value(self.weight).tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        return cls(**_deserialize(config))
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class KLDivergenceAddLoss(keras.layers.Layer):
+    """Passes a distribution through and adds weight * KL(a || distribution_b) to the model's losses.
+
+    `KLDivergenceRegularizer` as a layer of its own, to put right behind a distribution layer. It, too, is a
+    mean over the batch, where `tfp.layers` adds a sum if `use_exact_kl`.
+
+    Args:
+        distribution_b, use_exact_kl, test_points_reduce_axis, test_points_fn, weight: see
+            `KLDivergenceRegularizer`.
+
+    Call arguments:
+        inputs: the distribution a that a distribution layer returned.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> from keras_vae.layers import IndependentNormal
+    >>> prior = tfd.MultivariateNormalDiag(tf.zeros(2), tf.ones(2))
+    >>> encoder = keras.Sequential([IndependentNormal(2), KLDivergenceAddLoss(prior, use_exact_kl=True)])
+    >>> encoder(np.ones([8, 4], "float32")).event_shape, round(float(encoder.losses[0]), 4)
+    (TensorShape([2]), 1.1796)
+    """
+
+    def __init__(
+        self,
+        distribution_b: tfd.Distribution | Callable[..., tfd.Distribution],
+        use_exact_kl: bool = False,
+        test_points_reduce_axis: int | tuple[int, ...] | None = (),
+        test_points_fn: str | Callable[[tfd.Distribution], tf.Tensor] = tf.convert_to_tensor,
+        weight: Any = None,
+        **kwargs: Any,
+    ):
+        kwargs["dtype"] = full_precision(kwargs.get("dtype"))
+        super().__init__(**kwargs)
+        self.regularizer = KLDivergenceRegularizer(
+            distribution_b, use_exact_kl, test_points_reduce_axis, test_points_fn, weight
+        )
+        self.regularizer_layer = self.regularizer.layer
+        self.supports_masking = True
+        # Keras would cast an input of another dtype, and a cast distribution is only a tensor.
+        self._convert_input_args = False
+        self.built = True
+
+    def call(self, inputs: tfd.Distribution) -> tfd.Distribution:
+        self.add_loss(self.regularizer(inputs))
+        return inputs
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.regularizer.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        return super().from_config(_deserialize(config))
+
+
+def _serialize_b(b: Any) -> Any:
+    if isinstance(b, tfd.Distribution):
+        return serialize_distribution(b)
+    if isinstance(b, keras.layers.Layer):
+        return keras.saving.serialize_keras_object(b)
+    return serialize_function("distribution_b", b)
+
+
+def _serialize_points(fn: Callable) -> Any:
+    return "convert_to_tensor" if fn is tf.convert_to_tensor else serialize_conversion(fn)
+
+
+def _deserialize(config: dict[str, Any]) -> dict[str, Any]:
+    config = dict(config)
+    for key in ("distribution_b", "test_points_fn"):
+        value = config[key]
+        if is_distribution_config(value):
+            config[key] = deserialize_distribution(value)
+        elif isinstance(value, dict):
+            config[key] = keras.saving.deserialize_keras_object(value)
+    if isinstance(config["test_points_reduce_axis"], list):
+        config["test_points_reduce_axis"] = tuple(config["test_points_reduce_axis"])
+    return config

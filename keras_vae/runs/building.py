@@ -1,0 +1,149 @@
+"""From a config to data and a model that is ready to train."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from keras_vae.errors import invalid, lookup
+from keras_vae.runs.config import RunConfig
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_vae import LatentVariableModel
+    from keras_vae.datasets import Splits
+    from keras_vae.layers.distribution_layer import DistributionLayer
+
+# The data that a likelihood's support asks for, where the config leaves the scale open.
+_SCALE_OF_SUPPORT = {"bytes": "bytes", "counts": "bytes"}
+
+
+def model_names() -> dict[str, type]:
+    """The models by the names that configs and the command line use: `BetaVAE` is "beta-vae".
+
+    Example:
+
+    >>> sorted(model_names())[:2]
+    ['beta-vae', 'vae']
+    """
+    from keras_vae import models
+
+    return {
+        _dashed(name): getattr(models, name) for name in models.__all__ if name != "LatentVariableModel"
+    }
+
+
+def _dashed(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = False) -> "Splits":
+    """The splits that a run trains and is tested on.
+
+    Args:
+        config: of the run.
+        data_dir: folder of prepared data in place of the config's, for a run that came from another machine.
+        labels: whether batches are (x, y).
+    """
+    from keras_vae import datasets
+
+    chosen = config.dataset
+    size = chosen.image_size
+    return datasets.load(
+        chosen.name,
+        binarize=chosen.binarize,
+        scale=scale_of(config),
+        dequantize=chosen.dequantize,
+        labels=labels,
+        batch_size=config.training.batch_size,
+        validation=chosen.validation,
+        seed=config.seed,
+        data_dir=data_dir or chosen.data_dir,
+        image_size=(size[0], size[1]) if isinstance(size, list) else size,
+        max_examples=chosen.max_examples,
+    )
+
+
+def scale_of(config: RunConfig) -> str:
+    """The scale of the data, the likelihood's where the config leaves it open."""
+    support = _likelihood(config, (2, 2, 1)).support.name
+    return config.dataset.scale or _SCALE_OF_SUPPORT.get(support, "unit")
+
+
+def unit_transform(config: RunConfig) -> "Callable[[np.ndarray], np.ndarray]":
+    """The function that takes values of the model's scale to [0, 1], to be shown as images."""
+    from keras_vae.datasets import Transform
+
+    scale = scale_of(config)
+    # Mean and deviation of each channel are the training set's, which is read for them.
+    transform = load_data(config).transform if scale == "standard" else Transform(scale=scale)
+    return lambda x: transform.to_unit(x).numpy()
+
+
+def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "DistributionLayer":
+    from keras_vae.layers.likelihoods import get_likelihood
+
+    options = config.model.likelihood_options
+    try:
+        return get_likelihood(config.model.likelihood, image_shape, **options)
+    except TypeError as error:
+        raise invalid("likelihood_options", "arguments of the likelihood's layer", options) from error
+
+
+def build_model(config: RunConfig, image_shape: tuple[int, ...]) -> "LatentVariableModel":
+    """The model of a config, compiled; new weights, by Keras' global seed.
+
+    Raises:
+        ValueError: for an unknown name or option, with the nearest known one.
+    """
+    chosen = config.model
+    kind: Any = lookup("model", chosen.name, model_names())
+    model = kind.create(
+        image_shape,
+        chosen.latent_size,
+        network=chosen.network,
+        likelihood=_likelihood(config, image_shape),
+        posterior=chosen.posterior,
+        **chosen.options,
+    )
+    model.compile(optimizer=make_optimizer(config))
+    return model
+
+
+def make_optimizer(config: RunConfig) -> "keras.optimizers.Optimizer":
+    """The optimizer of a config."""
+    import keras
+
+    training = config.training
+    kind: Any = lookup("optimizer", training.optimizer, _optimizers())
+    return keras.optimizers.deserialize(
+        {
+            "class_name": kind.__name__,
+            "config": {"learning_rate": training.learning_rate, "clipnorm": training.clip_norm},
+        }
+    )
+
+
+def _optimizers() -> dict[str, type]:
+    import keras
+
+    kinds = {
+        name.lower(): kind
+        for name, kind in vars(keras.optimizers).items()
+        if isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer)
+    }
+    # The base class, and the wrapper that mixed precision adds by itself.
+    return {name: kind for name, kind in kinds.items() if name not in ("optimizer", "lossscaleoptimizer")}
+
+
+def check_model(config: RunConfig) -> None:
+    """Looks up the names that need no data, so that a typing error costs no download."""
+    lookup("model", config.model.name, model_names())
+    lookup("optimizer", config.training.optimizer, _optimizers())
+    if config.training.kept == "best" and not config.dataset.validation:
+        raise invalid(
+            "validation",
+            "some validation examples for `patience` or `keep` 'best'",
+            config.dataset.validation,
+        )

@@ -1,0 +1,71 @@
+"""`evaluate`: what a trained model is worth, in a table and in `metrics.json`."""
+
+from typing import TYPE_CHECKING, Any
+
+from keras_vae.errors import invalid
+from keras_vae.runs.building import load_data
+from keras_vae.runs.run import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_vae.datasets import Splits
+    from keras_vae.evaluation import Report
+
+SPLITS = ("train", "validation", "test")
+
+
+def evaluate(
+    run: Run,
+    split: str = "test",
+    *,
+    num_samples: int = 500,
+    batch_size: int | None = None,
+    seed: int = 0,
+    data_dir: str | None = None,
+) -> "Report":
+    """Evaluates the model of a run on a split of its data and writes the run's `metrics.json`.
+
+    Args:
+        run: the `Run`.
+        split: "train", "validation" or "test".
+        num_samples: draws per example for the log-likelihood.
+        batch_size: examples at once; `evaluation.evaluate`'s default if None.
+        seed: of the draws: the same seed gives the same figures.
+        data_dir: folder of prepared data in place of the config's.
+
+    Returns:
+        The `evaluation.Report`; as a string, the table.
+
+    Raises:
+        ValueError: for a run without a model, data that are missing, or a split that the data set lacks.
+    """
+    from keras_vae import evaluation
+
+    model = run.load_model()
+    x = examples(load_data(run.config, data_dir), split)
+    chosen: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
+    report = evaluation.evaluate(model, x, num_samples=num_samples, seed=seed, **chosen)
+    run.write_metrics({"split": split, "seed": seed, **report.to_dict()})
+    return report
+
+
+def examples(splits: "Splits", split: str, most: int | None = None) -> "np.ndarray":
+    """The first examples of a split as the model sees them, `[N] + event`; all where `most` is None."""
+    import numpy as np
+
+    batches, count = [], 0
+    for x in _dataset(splits, split):
+        batches.append(x.numpy())
+        count += len(x)
+        if most is not None and count >= most:
+            break
+    return np.concatenate(batches)[:most]
+
+
+def _dataset(splits: "Splits", split: str) -> Any:
+    there = [name for name in SPLITS if getattr(splits, name) is not None]
+    if split not in there:
+        expected = "one of " + ", ".join(repr(name) for name in there)
+        raise invalid("split", expected, split)
+    return getattr(splits, split)

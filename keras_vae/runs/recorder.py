@@ -1,0 +1,92 @@
+"""The callback that keeps a run folder up to date."""
+
+import math
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_vae.runs.config import RunConfig
+from keras_vae.runs.run import Run
+
+# Models of short epochs are written this often, in seconds, and otherwise kept in memory.
+SAVE_EVERY = 10.0
+
+
+class RunRecorder(keras.callbacks.Callback):
+    """Makes the run folder when training begins and writes history and model at the end of each epoch.
+
+    The folder is made no earlier, so that a model or data that do not fit leave nothing behind. Call `close`
+    when `fit` is over, however it ended: it writes the model of the last finished epoch where that was still
+    held in memory.
+
+    Args:
+        folder, config, overwrite: see `Run.create`.
+        save_every: seconds between two writes of the model; the first epoch's is written at once.
+    """
+
+    def __init__(self, folder: Any, config: RunConfig, overwrite: bool = False, save_every: float = SAVE_EVERY):
+        super().__init__()
+        self.folder, self.config, self.overwrite, self.save_every = folder, config, overwrite, save_every
+        self.run: Run | None = None
+        self._best = math.inf
+        self._lines: dict[str, list[float]] = {}
+        self._held: list[np.ndarray] | None = None
+        self._saved_at = -math.inf
+        self._began = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.run = Run.create(self.folder, self.config, self.overwrite)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert self.run is not None
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        seconds = round(time.perf_counter() - self._began, 4)
+        for name, value in {"epoch": epoch + 1, "seconds": seconds, **figures}.items():
+            self._lines.setdefault(name, []).append(value)
+        self.run.write_history(self._lines)
+        if not self._is_wanted(figures):
+            return
+        if time.monotonic() - self._saved_at >= self.save_every:
+            self._write()
+        else:
+            self._held = [variable.numpy() for variable in self._variables()]
+
+    def close(self) -> None:
+        """Writes the model that is held in memory, if any."""
+        if self._held is None or self.run is None:
+            return
+        variables = self._variables()
+        present = [variable.numpy() for variable in variables]
+        try:
+            _assign(variables, self._held)
+            self._write()
+        finally:
+            _assign(variables, present)
+
+    def _is_wanted(self, figures: dict[str, float]) -> bool:
+        if self.config.training.kept == "last":
+            return True
+        # The first epoch's is kept whatever its loss, so that there is a model.
+        better = figures.get("val_loss", math.inf) < self._best or self._best == math.inf
+        if better:
+            self._best = min(self._best, figures.get("val_loss", math.inf))
+        return better
+
+    def _write(self) -> None:
+        assert self.run is not None
+        self.run.save_model(self.model)
+        self._saved_at, self._held = time.monotonic(), None
+
+    def _variables(self) -> list[Any]:
+        optimizers = (self.model.optimizer, getattr(self.model, "critic_optimizer", None))
+        return [*self.model.variables, *(v for o in optimizers if o is not None for v in o.variables)]
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

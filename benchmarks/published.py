@@ -61,6 +61,7 @@ ROWS = {
 def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     """Trains and evaluates one row; returns what it measured."""
     import keras
+    import numpy as np
 
     from keras_vae import datasets, evaluation
 
@@ -83,7 +84,7 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     trained = time.monotonic() - start
     if args.save:
         model.save(args.save)
-    test = datasets.stack(data.test)
+    test = np.concatenate(list(data.test.as_numpy_iterator()))
     report = evaluation.evaluate(model, test, num_samples=args.num_samples, seed=args.seed)
     return {
         "row": name,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.datasets.bits import random_bits
+
 # A seed is two int32: what is drawn under (a mix of the user's seed and the epoch), and for what: a
 # batch's number, or the order. The generator scrambles both, so neighbours are independent.
 _ORDER = -1
@@ -90,14 +92,7 @@ class Resident:
         if not self.shuffle:
             return tf.range(len(self.x))
         # Sorting random keys, since tf.random's shuffle does not compile.
-        keys = tf.random.stateless_uniform(
-            [len(self.x)],
-            draw_seed(self.seed, epoch, _ORDER),
-            minval=None,
-            maxval=None,
-            dtype=tf.int32,
-            alg="philox",
-        )
+        keys = random_bits([len(self.x)], draw_seed(self.seed, epoch, _ORDER))
         return tf.math.top_k(keys, len(self.x)).indices
 
     def batch_seed(self, epoch: int | tf.Tensor, batch: int | tf.Tensor) -> tf.Tensor:
@@ -117,11 +112,13 @@ class Resident:
         padding = self.batch_size - rest if rest else 0
 
         # One wide element an epoch, then unbatched: every function of a pipeline is prepared anew
-        # for every pass, so there are few and small ones.
+        # for every pass, so there are few and small ones; without autograph they trace twice as fast.
+        @tf.autograph.experimental.do_not_convert
         def rows(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             order = tf.pad(self.order(epoch), [[0, padding]]) if padding else self.order(epoch)
             return tf.reshape(order, [self.steps, self.batch_size]), tf.fill([self.steps], epoch)
 
+        @tf.autograph.experimental.do_not_convert
         def element(batch: tf.Tensor, row: tuple[tf.Tensor, tf.Tensor]) -> Any:
             at, epoch = row
             at = at[: len(self.x) - tf.cast(batch, tf.int32) * self.batch_size]

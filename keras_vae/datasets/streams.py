@@ -65,6 +65,7 @@ class Stream:
             examples = examples.shuffle(self._buffer(), self.seed, reshuffle_each_iteration=True)
         epochs = passes(fresh).flat_map(lambda epoch: tf.data.Dataset.from_tensors(epoch).repeat())
 
+        @tf.autograph.experimental.do_not_convert
         def element(batch: tf.Tensor, columns: dict[str, tf.Tensor], epoch: tf.Tensor) -> Any:
             x = transform(columns["x"], draw_seed(self.seed, epoch, batch))
             return (x, columns["y"]) if labels else x

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import errors
+from keras_vae.datasets.bits import random_bits
 
 BYTE_LEVELS = 255.0
 
@@ -55,9 +56,7 @@ def levels_of(x: Any) -> float:
 
 def _uniform(x: tf.Tensor, seed: tf.Tensor, bits: int) -> tf.Tensor:
     """Float32 draws from the multiples of 2**-bits in [0, 1), shaped like `x`."""
-    raw = tf.random.stateless_uniform(
-        tf.shape(x), seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
+    raw = random_bits(tf.shape(x), seed)
     return tf.cast(tf.bitwise.bitwise_and(raw, 2**bits - 1), tf.float32) * 2.0**-bits
 
 

@@ -42,7 +42,8 @@ class BetaBinomial(tfd.BetaBinomial):
                 shape, tf.random.experimental.stateless_fold_in(seed, i), dtype=self.dtype
             )
             success = uniform * (total + step) < self.concentration1 + successes
-            return i + 1, successes + tf.cast(success & (step < self.total_count), self.dtype)
+            successes += tf.cast(success & (step < self.total_count), self.dtype)
+            return i + 1, tf.ensure_shape(successes, start.shape)
 
         start = tf.zeros(shape, self.dtype)
         start = tf.ensure_shape(start, tf.TensorShape([None]).concatenate(self.batch_shape))

@@ -139,8 +139,7 @@ class DiscretizedLogistic(tfd.AutoCompositeTensorDistribution):
     def _mode(self):
         # Inside, the mass falls with the distance from loc; the two ends have tails of their own.
         ends = [tf.cast(end, self.dtype) for end in (self.low, self.high)]
-        shape = self._batch_shape_tensor()
-        best = tf.broadcast_to(ends[0], shape)
+        best = ends[0] + tf.zeros_like(self.loc + self.scale)
         inner = tf.clip_by_value(self._nearest(self.loc), min(self.low + 1, self.high), self.high)
         for candidate in (inner, ends[1]):
             better = self._log_prob(candidate) > self._log_prob(best)
@@ -148,7 +147,7 @@ class DiscretizedLogistic(tfd.AutoCompositeTensorDistribution):
         return best
 
     def _centre(self):
-        return tf.broadcast_to(self._nearest(self.loc), self._batch_shape_tensor())
+        return self._nearest(self.loc) + tf.zeros_like(self.scale)
 
     def _nearest(self, x):
         return tf.clip_by_value(tf.round(x), float(self.low), float(self.high))
@@ -174,8 +173,7 @@ class DiscretizedLogistic(tfd.AutoCompositeTensorDistribution):
             values = term(k, tf.math.sigmoid(distance), tf.math.sigmoid(-distance))
             return chunk + 1, total + tf.reduce_sum(tf.where(k <= self.high, values, 0.0), axis=-1)
 
-        start = tf.zeros(self._batch_shape_tensor(), self.dtype)
-        start = tf.ensure_shape(start, self.batch_shape)
+        start = tf.zeros_like(self.loc + self.scale)
         _, total = tf.while_loop(
             lambda chunk, _: chunk < num_chunks,
             add_chunk,

@@ -1,7 +1,7 @@
-"""How good a trained model is: one report of likelihoods, of the use of the latent, and of its aggregate.
+"""How good a trained model is: its likelihood, its use of the latent and its aggregate posterior.
 
-`evaluate` computes the whole of it; `active_units` and `aggregate_posterior_terms` are its pure functions, for
-arrays and distributions of your own.
+`evaluate` puts all of it into one `Report`; `active_units` and `aggregate_posterior_terms` are the pure
+functions behind it, for arrays and distributions of your own.
 """
 
 from keras_vae.evaluation.active_units import active_units

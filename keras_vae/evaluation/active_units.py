@@ -15,7 +15,7 @@ def active_units(means: Any, threshold: float = 0.01) -> np.ndarray:
 
     Args:
         means: posterior means over a data set, `[N] + latent`, N >= 2.
-        threshold: the variance above which a dimension is active; 0.01 in the paper, for a prior of variance 1.
+        threshold: the variance above which a dimension is active; 0.01 suits priors of variance 1.
 
     Returns:
         Boolean, `latent`: count them with `.sum()`, list them with `np.flatnonzero`.

@@ -80,8 +80,8 @@ def aggregate_posterior_terms(
 
     >>> q = tfd.Independent(tfd.Normal([[-9.0], [-3.0], [3.0], [9.0]], 0.1), 1)
     >>> terms = aggregate_posterior_terms(q, tfd.MultivariateNormalDiag([0.0], [5.0]))
-    >>> abs(terms.mutual_information.mean - np.log(4)) < 1e-5
-    True
+    >>> print(f"{terms.mutual_information.mean:.4f} {np.log(4):.4f}")
+    1.3863 1.3863
     """
     blocks = [posteriors] if isinstance(posteriors, tfd.Distribution) else list(posteriors)
     count = _check(blocks, prior, num_samples)

@@ -36,9 +36,9 @@ def evaluate(
 ) -> Report:
     """Likelihood, use of the latent and aggregate posterior of a model on held-out data.
 
-    Whatever the model was trained on, the figures are of its encoder, decoder and prior, so those of different
-    objectives compare. Memory does not grow with `num_samples`, nor with the number of examples beyond the
-    data themselves; time is about that of decoding N (`num_samples` + 16) latents.
+    Whatever the model was trained on, the figures are of its encoder, decoder and prior, so models trained on
+    different objectives compare. Memory does not grow with `num_samples`, nor with the number of examples
+    beyond the data themselves; time is about that of decoding N (`num_samples` + 16) latents.
 
     Args:
         model: a `VAE`, `BetaVAE`, ...; it need not be compiled.
@@ -76,6 +76,8 @@ def evaluate(
     estimates.check_count("num_samples", num_samples)
     estimates.check_count("batch_size", batch_size)
     estimates.check_count("aggregate_examples", aggregate_examples)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise invalid("seed", "an integer in [0, 2^31)", seed)
     data = _array(model, x)
     elbo_samples = min(_ELBO_SAMPLES, num_samples)
     before, after = _stages(progress, elbo_samples, num_samples, len(data))

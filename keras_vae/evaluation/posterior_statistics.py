@@ -44,16 +44,16 @@ def posterior_statistics(model: LatentVariableModel, x: Any, batch_size: int = 5
     >>> statistics.means.shape, statistics.kl_per_dimension.shape
     ((3, 2), (2,))
     """
-    means, divergences, weights = [], [], []
+    means, divergences = [], []
     prior = model.prior()
     for q in posteriors(model, x, batch_size):
-        means.append(_mean(q))
-        weights.append(int(q.batch_shape_tensor()[0]))
-        divergences.append(_kl(q, prior))
-    whole = None if any(mean is None for mean in means) else np.concatenate(means)
-    if any(kl is None for kl in divergences):
-        return PosteriorStatistics(whole, None)
-    return PosteriorStatistics(whole, np.average(np.stack(divergences), axis=0, weights=weights))
+        mean, kl = _mean(q), _kl(q, prior)
+        means += [] if mean is None else [mean]
+        divergences += [] if kl is None else [kl]
+    return PosteriorStatistics(
+        means=np.concatenate(means) if means else None,
+        kl_per_dimension=np.concatenate(divergences).mean(axis=0) if divergences else None,
+    )
 
 
 def posteriors(model: LatentVariableModel, x: Any, batch_size: int) -> Iterator[tfd.Distribution]:
@@ -71,6 +71,4 @@ def _mean(q: tfd.Distribution) -> np.ndarray | None:
 
 def _kl(q: tfd.Distribution, prior: tfd.Distribution) -> np.ndarray | None:
     kl = kl_per_dimension(q, prior)
-    if kl is None or kl.shape[1:] != q.event_shape:
-        return None
-    return np.mean(np.asarray(kl, np.float64), axis=0)
+    return None if kl is None or kl.shape[1:] != q.event_shape else np.asarray(kl, np.float64)

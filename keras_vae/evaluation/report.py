@@ -36,8 +36,8 @@ class Report:
         monte_carlo_error: the part of the uncertainty of the mean log-likelihood that is due to the draws, in
             nats: sqrt(sum_n se_n^2) / N. NaN for K = 1.
         effective_samples: median over the examples of (sum w)^2 / sum w^2 of the importance weights, from 1
-            to K. Near 1, few draws carry the estimate: the log-likelihood is then too low, and its Monte Carlo
-            error too.
+            to K. Near 1, few draws carry the estimate: then the log-likelihood and its Monte Carlo error are
+            too low.
         bits_per_dim: -log_likelihood / (D ln 2). Of a density it may be negative, and compares only between
             models of data on the same scale.
         active_units: the latent dimensions, numbered in the order of the flattened latent, in which the

@@ -25,7 +25,8 @@ class Scene(NamedTuple):
     """What pictures are drawn from.
 
     x: examples as the model sees them, `[N] + event`; y: labels `[N]` or None.
-    z: means of q(z|x), `[N, latent]`; kl: nats of each latent dimension, `[latent]`.
+    z: means of q(z|x), `[N, latent]`, None where they are not known.
+    kl: nats of each latent dimension, `[latent]`, None where they are not known.
     """
 
     run: Run
@@ -33,8 +34,8 @@ class Scene(NamedTuple):
     splits: "Splits"
     x: "np.ndarray"
     y: "np.ndarray | None"
-    z: "np.ndarray"
-    kl: "np.ndarray"
+    z: "np.ndarray | None"
+    kl: "np.ndarray | None"
 
     @property
     def of_images(self) -> bool:
@@ -75,19 +76,25 @@ def draw_pictures(run: Run, *, data_dir: str | None = None, seed: int = 0) -> di
 
 
 def _scene(run: Run, data_dir: str | None) -> Scene:
+    from keras_vae import evaluation
+
     model = run.load_model()
     splits = load_data(run.config, data_dir)
     split = next(name for name in reversed(SPLITS) if getattr(splits, name) is not None)
     x = examples(splits, split, MOST_EXAMPLES)
     # The order of the training examples is another one than that of their labels.
     y = None if split == "train" else splits.arrays(split)[1]
-    q = model.encode(x)
-    return Scene(run, model, splits, x, None if y is None else y[: len(x)], _flat(q.mean()), _kl(model, x))
-
-
-def _flat(values: Any) -> "np.ndarray":
-    values = values.numpy()
-    return values.reshape(len(values), -1)
+    statistics = evaluation.posterior_statistics(model, x)
+    means, kl = statistics.means, statistics.kl_per_dimension
+    return Scene(
+        run=run,
+        model=model,
+        splits=splits,
+        x=x,
+        y=None if y is None else y[: len(x)],
+        z=None if means is None else means.reshape(len(means), -1),
+        kl=None if kl is None else kl.reshape(-1),
+    )
 
 
 def _reconstructions(scene: Scene, seed: int) -> "Figure | None":
@@ -112,7 +119,7 @@ def _latent_map(scene: Scene, seed: int) -> "Figure | None":
     from keras_vae import plots
 
     del seed
-    if scene.z.shape[1] < 2:
+    if scene.z is None or scene.z.shape[1] < 2:
         return None
     return plots.latent_map(scene.z, scene.y)
 
@@ -124,9 +131,11 @@ def _traversals(scene: Scene, seed: int) -> "Figure | None":
     from keras_vae import plots
 
     del seed
-    if not scene.of_images:
+    if not scene.of_images or scene.z is None:
         return None
-    dimensions = np.argsort(-scene.kl)[:MOST_TRAVERSED]
+    # Where the nats are not known, dimensions whose mean varies most come first.
+    weight = scene.z.var(axis=0) if scene.kl is None else scene.kl
+    dimensions = np.argsort(-weight)[:MOST_TRAVERSED]
     values = np.linspace(-REACH, REACH, COLUMNS, dtype=np.float32)
     z = np.tile(scene.z[0], (len(dimensions), COLUMNS, 1))
     for row, dimension in enumerate(dimensions):
@@ -135,7 +144,8 @@ def _traversals(scene: Scene, seed: int) -> "Figure | None":
     images = scene.shown(scene.model.decode(z).mean())
     images = images.reshape(len(dimensions), COLUMNS, *images.shape[1:])
     labels = [int(dimension) for dimension in dimensions]
-    return plots.traversals(images, labels, scene.kl[dimensions], column_values=values)
+    kl = None if scene.kl is None else scene.kl[dimensions]
+    return plots.traversals(images, labels, kl, column_values=values)
 
 
 def _training_curves(scene: Scene, seed: int) -> "Figure | None":
@@ -150,7 +160,7 @@ def _kl_per_dimension(scene: Scene, seed: int) -> "Figure | None":
     from keras_vae import plots
 
     del seed
-    return plots.kl_per_dimension(scene.kl)
+    return None if scene.kl is None else plots.kl_per_dimension(scene.kl)
 
 
 _IN_NATS = ("loss", "reconstruction", "kl", "weighted_kl", "capacity")

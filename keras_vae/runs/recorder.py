@@ -10,7 +10,8 @@ import numpy as np
 from keras_vae.runs.config import RunConfig
 from keras_vae.runs.run import Run
 
-# Models of short epochs are written this often, in seconds, and otherwise kept in memory.
+# Seconds between two writes of the model; what shorter epochs leave waits in memory. The first epoch's is
+# written at once.
 SAVE_EVERY = 10.0
 
 
@@ -23,12 +24,11 @@ class RunRecorder(keras.callbacks.Callback):
 
     Args:
         folder, config, overwrite: see `Run.create`.
-        save_every: seconds between two writes of the model; the first epoch's is written at once.
     """
 
-    def __init__(self, folder: Any, config: RunConfig, overwrite: bool = False, save_every: float = SAVE_EVERY):
+    def __init__(self, folder: Any, config: RunConfig, overwrite: bool = False):
         super().__init__()
-        self.folder, self.config, self.overwrite, self.save_every = folder, config, overwrite, save_every
+        self.folder, self.config, self.overwrite = folder, config, overwrite
         self.run: Run | None = None
         self._best = math.inf
         self._lines: dict[str, list[float]] = {}
@@ -51,7 +51,7 @@ class RunRecorder(keras.callbacks.Callback):
         self.run.write_history(self._lines)
         if not self._is_wanted(figures):
             return
-        if time.monotonic() - self._saved_at >= self.save_every:
+        if time.monotonic() - self._saved_at >= SAVE_EVERY:
             self._write()
         else:
             self._held = [variable.numpy() for variable in self._variables()]

@@ -88,11 +88,11 @@ def train(
 def _callbacks(config: RunConfig, folder: str | os.PathLike) -> list[Any]:
     import keras
 
-    from keras_vae.callbacks import NaNGuard
-
     training, run = config.training, Run(folder, config)
     chosen: list[Any] = []
     if training.nan_guard:
+        from keras_vae.callbacks import NaNGuard
+
         chosen.append(NaNGuard())
     if training.patience is not None:
         chosen.append(keras.callbacks.EarlyStopping("val_loss", patience=training.patience, mode="min"))

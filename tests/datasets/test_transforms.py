@@ -101,6 +101,15 @@ def test_dequantized_floor_recovers_the_bytes():
     assert abs(noise.var(dtype=np.float64) - 1 / 12) < 5 * np.sqrt(1 / 180 / n)
 
 
+def test_neighbouring_seeds_are_uncorrelated():
+    # Neighbours in the first number are epochs, in the second batches; 5 standard errors.
+    x = np.full((100, 1000), 128, np.uint8)
+    seeds = [(5, 0), (5, 1), (6, 0), (6, 1), (5, -1), (0, 0)]
+    noise = [256 * Transform(draw="dequantize")(x, tf.constant(s)).numpy() - 128.5 for s in seeds]
+    products = np.corrcoef([n.ravel() for n in noise]) - np.eye(len(seeds))
+    assert np.abs(products).max() < 5 / np.sqrt(x.size)
+
+
 def test_threshold():
     result = Transform(draw="threshold")(BYTES, SEED).numpy()
     np.testing.assert_array_equal(result, BYTES >= 128)

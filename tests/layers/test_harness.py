@@ -44,15 +44,15 @@ def negative_log_likelihood(y, p):
     return -p.log_prob(y)
 
 
-def heads(**kwargs):
+def heads(names=CASES, **kwargs):
     """One model with every layer as an output, so that tracing, compiling and writing happen once for all."""
     inputs = keras.Input((3,))
     bias = keras.initializers.RandomNormal(stddev=0.5, seed=3)
     outputs = {
-        name: case.make(name=name, **kwargs)(
-            keras.layers.Dense(case.size, bias_initializer=bias, name=f"{name}_params")(inputs)
+        name: CASES[name].make(name=name, **kwargs)(
+            keras.layers.Dense(CASES[name].size, bias_initializer=bias, name=f"{name}_params")(inputs)
         )
-        for name, case in CASES.items()
+        for name in names
     }
     return keras.Model(inputs, outputs)
 
@@ -72,24 +72,22 @@ def exported(tmp_path_factory):
     return served.serve(x), {name: p.mean() for name, p in model(x).items()}
 
 
+def train(names, **options):
+    keras.utils.set_random_seed(0)
+    model = heads(names)
+    x, _ = CASES["IndependentNormal"].data()
+    y = {name: CASES[name].data()[1] for name in names}
+    before = {name: weights_of(model, name) for name in names}
+    model.compile(keras.optimizers.SGD(0.01), dict.fromkeys(names, negative_log_likelihood), **options)
+    history = model.fit(x, y, batch_size=BATCH, verbose=0).history
+    after = {name: weights_of(model, name) for name in names}
+    losses = {name: history[f"{name}_loss"][0] for name in names}
+    return {"losses": losses, "before": before, "after": after, "predicted": model.predict(x, verbose=0)}
+
+
 @pytest.fixture(scope="module")
 def trained():
-    x, _ = CASES["IndependentNormal"].data()
-    y = {name: case.data()[1] for name, case in CASES.items()}
-    runs = []
-    for options in ({"run_eagerly": True}, {"jit_compile": True}):
-        keras.utils.set_random_seed(0)
-        model = heads()
-        before = {name: weights_of(model, name) for name in CASES}
-        model.compile(keras.optimizers.SGD(0.01), dict.fromkeys(CASES, negative_log_likelihood), **options)
-        history = model.fit(x, y, batch_size=BATCH, verbose=0).history
-        after = {name: weights_of(model, name) for name in CASES}
-        losses = {name: history[f"{name}_loss"][0] for name in CASES}
-        # Drawing under XLA has a test of its own.
-        model.compile(jit_compile=False, run_eagerly=options.get("run_eagerly", False))
-        predicted = model.predict(x, verbose=0)
-        runs.append({"losses": losses, "before": before, "after": after, "predicted": predicted})
-    return runs
+    return train(CASES, run_eagerly=True)
 
 
 @pytest.fixture(scope="module")
@@ -197,21 +195,44 @@ def test_in_the_middle_of_a_functional_model(case):
 
 @named_cases
 def test_trains_last_in_a_model(name, trained):
-    """One step, eager and under XLA, from equal weights: equal losses, and every weight moves."""
-    losses, before, after = ([run[part][name] for run in trained] for part in ("losses", "before", "after"))
-    np.testing.assert_allclose(*losses, rtol=1e-5)
-    for path, start in before[0].items():
-        for end in after:
-            assert np.isfinite(end[path]).all(), path
-            assert (end[path] != start).any(), f"{path} got no gradient"
-        np.testing.assert_allclose(*(end[path] for end in after), rtol=1e-4, atol=1e-5)
+    assert np.isfinite(trained["losses"][name])
+    for path, start in trained["before"][name].items():
+        end = trained["after"][name][path]
+        assert np.isfinite(end).all(), path
+        assert (end != start).any(), f"{path} got no gradient"
+    assert trained["predicted"][name].shape == CASES[name].data()[1].shape
 
 
-@named_cases
-def test_predicts_draws(name, trained):
-    _, y = CASES[name].data()
-    for run in trained:
-        assert run["predicted"][name].shape == y.shape
+def test_trains_last_in_a_jitted_model(trained):
+    """As eagerly, for one of each kind: a plain layer, one with a weight, one of classes, a layer in a layer."""
+    names = ("IndependentNormal", "HomoscedasticNormal", "OneHotCategorical", "MixtureSameFamily")
+    eager, jitted = train(names, run_eagerly=True), train(names, jit_compile=True)
+    for name in names:
+        np.testing.assert_allclose(jitted["losses"][name], eager["losses"][name], rtol=1e-5)
+        ends = zip(jitted["after"][name].values(), eager["after"][name].values(), strict=True)
+        for one, other in ends:
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        assert jitted["predicted"][name].shape == eager["predicted"][name].shape
+
+
+@all_cases
+def test_gradients_under_xla(case):
+    x, y = case.data()
+    model = case.model()
+    weights = model.trainable_variables
+
+    def loss_and_gradients():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(negative_log_likelihood(y, model(x)))
+        return loss, tape.gradient(loss, weights)
+
+    loss, gradients = loss_and_gradients()
+    jitted_loss, jitted_gradients = tf.function(loss_and_gradients, jit_compile=True)()
+    np.testing.assert_allclose(jitted_loss, loss, rtol=1e-5)
+    for weight, gradient, jitted in zip(weights, gradients, jitted_gradients, strict=True):
+        assert np.isfinite(jitted).all()
+        assert np.any(jitted), f"{weight.path} got no gradient"
+        np.testing.assert_allclose(jitted, gradient, rtol=1e-3, atol=1e-5)
 
 
 @named_cases
@@ -256,7 +277,7 @@ def test_double_precision(case):
 
 @all_cases
 def test_sequences_are_batches_of_batches(case):
-    x, y = case.data()
+    _, y = case.data()
     params = np.random.default_rng(1).normal(size=(BATCH, 5, case.size)).astype("float32")
     layer = case.make(convert_to_tensor_fn="mean")
     p = layer(params)
@@ -317,5 +338,5 @@ def test_functions_that_are_not_registered_are_not_saved(name):
 def test_a_lambda_trains_but_is_not_saved(tmp_path):
     model = keras.Sequential([keras.Input((4,)), layers.DistributionLambda(lambda t: normal_of_two(t))])
     assert model(np.zeros([3, 4])).event_shape == (2,)
-    with pytest.raises(ValueError, match="make_distribution_fn.*register_keras_serializable"):
+    with pytest.raises(ValueError, match=r"make_distribution_fn.*register_keras_serializable"):
         model.save(tmp_path / "model.keras")

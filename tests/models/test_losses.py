@@ -60,8 +60,8 @@ def test_weight_regularization_shrinks_weights_as_its_gradient_says():
         model.train_on_batch(X)
         norms[factor] = np.array(model.encoder.layers[0].kernel)
 
-
-X
+    expected = -rate * 2 * strength * before
+    np.testing.assert_allclose(norms[strength] - norms[0.0], expected, rtol=1e-3, atol=1e-7)
 
 
 def test_regularization_is_not_weighted_by_the_samples():

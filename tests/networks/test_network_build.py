@@ -72,11 +72,11 @@ def test_the_functions_defaults_mirror_each_other(network):
     assert sized - {"rescale"} == set(kind.mirrored)
 
 
-# The residual network's head is the plain convolutional one's.
+# The residual network's head is the plain convolutional one's; a dense head has no layout to get wrong.
 @pytest.mark.parametrize(
     ("network", "likelihood"),
     [
-        *(("mlp", likelihood) for likelihood in LIKELIHOODS),
+        ("mlp", "categorical"),
         *(("conv", likelihood) for likelihood in LIKELIHOODS),
         ("resnet", "discretized-logistic-mixture"),
     ],

@@ -250,7 +250,7 @@ def test_the_image_data_format_of_the_user_changes_nothing(network):
         ("mlp", {"hidden": (200, 200), "activation": "tanh"}),
         ("mlp", {"hidden": 4}),
         ("mlp", {"hidden": ()}),
-        ("mlp", {"hidden": (2048,) * 3}),
+        ("mlp", {"hidden": (1500, 1500)}),
         ("conv", {"filters": (8, 16, 16, 32, 32), "dense": ()}),
         ("conv", {"filters": (8, 16), "dense": (1024,), "activation": "elu"}),
         ("resnet", {"filters": (8, 16, 32), "blocks": 2}),

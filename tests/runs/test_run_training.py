@@ -1,0 +1,205 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_vae import runs
+from keras_vae.runs.recorder import RunRecorder
+
+
+def changed(config, section, **values):
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
+
+
+def weights(model):
+    return [variable.numpy() for variable in model.trainable_variables]
+
+
+def equal(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the weights at the end of every epoch, and stops the world in one."""
+
+    def __init__(self, interrupt_in=None):
+        super().__init__()
+        self.of_epoch, self.interrupt_in = [], interrupt_in
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.interrupt_in:
+            # As if some steps of the epoch had been taken.
+            for variable in self.model.trainable_variables:
+                variable.assign(variable + 1.0)
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.of_epoch.append(weights(self.model))
+
+
+def test_a_run_holds_what_it_takes_to_repeat_it(tiny, trained):
+    values = json.loads((trained.folder / "config.json").read_text())
+    assert values["format"] == 1
+    assert {"keras", "tensorflow", "tensorflow-probability", "numpy", "python"} <= values["versions"].keys()
+    assert runs.RunConfig.load(trained.folder / "config.json") == tiny
+
+
+def test_the_history_has_every_epoch_and_its_seconds(trained):
+    history = trained.history()
+    assert history["epoch"] == [1, 2]
+    names = {"loss", "reconstruction", "kl", "val_loss", "val_reconstruction", "val_kl"}
+    assert names <= history.keys() and all(len(line) == 2 for line in history.values())
+    assert all(seconds > 0 for seconds in history["seconds"])
+    np.testing.assert_allclose(
+        history["loss"], np.add(history["reconstruction"], history["kl"]), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_the_same_config_gives_the_same_numbers(tiny, trained, tmp_path):
+    again = runs.train(runs.RunConfig.load(trained.folder / "config.json"), tmp_path / "again")
+    for name, line in trained.history().items():
+        if name != "seconds":
+            np.testing.assert_allclose(again.history()[name], line, rtol=1e-6, atol=1e-6)
+    x = np.zeros((2, 8, 8, 1), "float32")
+    np.testing.assert_allclose(
+        again.load_model().reconstruct(x), trained.load_model().reconstruct(x), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_another_seed_gives_other_numbers(tiny, trained, tmp_path):
+    other = runs.train(dataclasses.replace(tiny, seed=4), tmp_path / "other")
+    assert not np.allclose(other.history()["loss"], trained.history()["loss"])
+
+
+@pytest.mark.parametrize("save_every", [0.0, 1e9])
+def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path, save_every, monkeypatch):
+    """Whether the model was written at the end of the epoch or held back in memory."""
+    monkeypatch.setattr("keras_vae.runs.recorder.SAVE_EVERY", save_every)
+    seen = Weights(interrupt_in=2)
+    config = changed(tiny, "training", epochs=5)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(config, tmp_path / "cut", callbacks=[seen])
+    run = runs.Run.open(tmp_path / "cut")
+    assert run.history()["epoch"] == [1, 2]
+    model = run.load_model()
+    assert equal(weights(model), seen.of_epoch[1])
+    # Three steps an epoch (96 examples, a tenth held out, 32 a batch): two epochs, no more.
+    assert int(model.step.numpy()) == int(model.optimizer.iterations.numpy()) == 6
+    assert not list((tmp_path / "cut").glob(".*"))
+
+
+def test_the_model_in_memory_is_as_training_left_it(tiny, tmp_path):
+    """Writing the kept epoch borrows the weights, and gives them back."""
+    recorder = RunRecorder(tmp_path / "run", changed(tiny, "training", keep="best"))
+    model = runs.build_model(tiny, (8, 8, 1))
+    splits = runs.load_data(tiny)
+    model.fit(splits.train, validation_data=splits.validation, epochs=2, callbacks=[recorder], verbose=0)
+    before = weights(model)
+    recorder._held = [np.zeros_like(value) for value in recorder._held or []] or None
+    recorder.close()
+    assert equal(weights(model), before)
+
+
+def test_best_keeps_the_epoch_with_the_least_validation_loss(tiny, tmp_path):
+    seen = Weights()
+    # So long strides that the loss goes up and down.
+    config = changed(tiny, "training", keep="best", learning_rate=0.1, epochs=6)
+    run = runs.train(config, tmp_path / "best", callbacks=[seen])
+    losses = run.history()["val_loss"]
+    best = int(np.argmin(losses))
+    assert best != len(losses) - 1, "the test needs a run that ends worse than it was"
+    assert equal(weights(run.load_model()), seen.of_epoch[best])
+
+
+def test_patience_ends_training_early(tiny, tmp_path):
+    config = changed(tiny, "training", patience=1, learning_rate=0.1, epochs=200)
+    losses = runs.train(config, tmp_path / "run").history()["val_loss"]
+    assert len(losses) < 200 and losses[-1] >= min(losses[:-1])
+
+
+def test_the_best_model_needs_validation_examples(tiny, tmp_path):
+    config = changed(changed(tiny, "training", patience=1), "dataset", validation=0)
+    with pytest.raises(ValueError, match="validation"):
+        runs.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_validation_examples_the_last_model_is_kept(tiny, tmp_path):
+    run = runs.train(changed(tiny, "dataset", validation=0), tmp_path / "run")
+    assert "val_loss" not in run.history() and run.model_path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "hint"),
+    [
+        ("model", {"name": "bata-vae"}, "Did you mean 'beta-vae'?"),
+        ("model", {"network": "cnov"}, "Did you mean 'conv'?"),
+        ("model", {"likelihood": "bernouli"}, "Did you mean 'bernoulli'?"),
+        ("model", {"posterior": "nromal"}, "Did you mean 'normal'?"),
+        ("model", {"options": {"hiden": [8]}}, "Did you mean 'hidden'?"),
+        ("model", {"likelihood": "normal-fixed", "likelihood_options": {"sclae": 1}}, "likelihood_options"),
+        ("training", {"optimizer": "adma"}, "Did you mean 'adam'?"),
+        ("dataset", {"name": "digit"}, "Did you mean 'digits'?"),
+        ("dataset", {"binarize": "dinamic"}, "Did you mean 'dynamic'?"),
+        # Bytes for a likelihood of numbers in [0, 1].
+        ("dataset", {"scale": "bytes", "binarize": None}, r"numbers in \[0, 1\]"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_written(tiny, tmp_path, section, values, hint):
+    with pytest.raises(ValueError, match=hint.replace("?", r"\?")):
+        runs.train(changed(tiny, section, **values), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_does_not_cost_the_run_that_was_to_be_replaced(tiny, tmp_path):
+    runs.Run.create(tmp_path, tiny).write_metrics({"elbo": -1.0})
+    with pytest.raises(ValueError, match="conv"):
+        runs.train(changed(tiny, "model", network="cnov"), tmp_path, overwrite=True)
+    assert runs.Run.open(tmp_path).metrics() == {"elbo": -1.0}
+
+
+def test_a_taken_folder_is_told_before_data_are_read(tiny, tmp_path):
+    runs.Run.create(tmp_path, tiny)
+    with pytest.raises(ValueError, match="--overwrite"):
+        runs.train(changed(tiny, "dataset", name="no-such-data"), tmp_path)
+
+
+def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path):
+    config = changed(tiny, "training", learning_rate=1e30, epochs=50)
+    try:
+        epochs = runs.train(config, tmp_path / "run").history()["epoch"]
+    except (ValueError, ArithmeticError, RuntimeError):
+        epochs = runs.Run.open(tmp_path / "run").history()["epoch"] if (tmp_path / "run").exists() else []
+    assert len(epochs) < 50
+
+
+def test_tensorboard_logs_go_into_the_run(tiny, tmp_path):
+    run = runs.train(changed(tiny, "training", tensorboard=True, epochs=1), tmp_path / "run")
+    assert list(run.tensorboard.rglob("events.out.tfevents.*"))
+
+
+def test_training_options_reach_the_model(tiny):
+    config = changed(tiny, "training", optimizer="rmsprop", learning_rate=0.02, clip_norm=0.5)
+    config = changed(config, "model", name="beta-vae", options={"hidden": [4], "beta": "linear:0:1:10"})
+    model = runs.build_model(config, (8, 8, 1))
+    assert isinstance(model.optimizer, keras.optimizers.RMSprop)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.02) and model.optimizer.clipnorm == 0.5
+    assert float(model.beta.numpy()) == 0.0
+
+
+def test_every_model_of_the_library_has_a_name():
+    from keras_vae import models
+
+    kinds = {kind for name in models.__all__ if isinstance(kind := getattr(models, name), type)}
+    assert set(runs.model_names().values()) == kinds - {models.LatentVariableModel}
+    assert runs.model_names()["beta-vae"] is models.BetaVAE and runs.model_names()["vae"] is models.VAE
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "support"), [("bernoulli", "unit"), ("normal", "unit"), ("discretized-logistic", "bytes")]
+)
+def test_data_are_scaled_as_the_likelihood_needs(tiny, likelihood, support):
+    config = changed(changed(tiny, "model", likelihood=likelihood), "dataset", binarize=None)
+    assert runs.load_data(config).support == support

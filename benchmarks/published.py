@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -86,17 +86,19 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
         model.save(args.save)
     test = np.concatenate(list(data.test.as_numpy_iterator()))
     report = evaluation.evaluate(model, test, num_samples=args.num_samples, seed=args.seed)
+    print(report)
     return {
         "row": name,
-        "published_nll": row.published,
+        "published": row.published,
         "source": row.source,
-        "target_nll": row.target,
+        "target": row.target,
         "epochs": epochs,
         "seed": args.seed,
-        "num_samples": args.num_samples,
         "training_minutes": trained / 60,
         "total_minutes": (time.monotonic() - start) / 60,
-        **report.to_dict(),
+        "nll": -report.log_likelihood.mean,
+        "nll_standard_error": report.log_likelihood.standard_error,
+        "report": report.to_dict(),
     }
 
 
@@ -112,7 +114,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     row = ROWS[args.row]
-    print(json.dumps({key: value for key, value in asdict(row).items() if key != "build"}, indent=1))
+    print(f"{args.row}: {row.source}: {row.published} nats; to reach here: {row.target}")
     measured = run(args.row, row, args)
     if args.json:
         args.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,8 @@
 """What commands share: a step of the library and the lines it prints."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -44,11 +47,30 @@ def evaluate(
     load_library()
     from keras_vae import runs
 
-    report = runs.evaluate(
-        run, split=split, num_samples=num_samples, batch_size=batch_size, seed=seed, data_dir=data_dir
-    )
+    with _bar("Evaluating") as progress:
+        report = runs.evaluate(
+            run,
+            split=split,
+            num_samples=num_samples,
+            batch_size=batch_size,
+            seed=seed,
+            data_dir=data_dir,
+            progress=progress,
+        )
     typer.echo(f"\n{report}\n")
     typer.echo(f"Metrics: {run.folder / 'metrics.json'}")
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, as a function of what is done and of all there is."""
+    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield progress
 
 
 def draw(run: Run) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from keras_vae.datasets import Splits
     from keras_vae.evaluation import Report
+    from keras_vae.evaluation.evaluate import Progress
 
 SPLITS = ("train", "validation", "test")
 
@@ -23,6 +24,7 @@ def evaluate(
     batch_size: int | None = None,
     seed: int = 0,
     data_dir: str | None = None,
+    progress: "Progress | None" = None,
 ) -> "Report":
     """Evaluates the model of a run on a split of its data and writes the run's `metrics.json`.
 
@@ -33,6 +35,7 @@ def evaluate(
         batch_size: examples at once; `evaluation.evaluate`'s default if None.
         seed: of the draws: the same seed gives the same figures.
         data_dir: folder of prepared data in place of the config's.
+        progress: called with the draws decoded so far and in all.
 
     Returns:
         The `evaluation.Report`; as a string, the table.
@@ -45,8 +48,10 @@ def evaluate(
     model = run.load_model()
     x = examples(load_data(run.config, data_dir), split)
     chosen: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
-    report = evaluation.evaluate(model, x, num_samples=num_samples, seed=seed, **chosen)
-    run.write_metrics({"split": split, "seed": seed, **report.to_dict()})
+    report = evaluation.evaluate(
+        model, x, num_samples=num_samples, seed=seed, progress=progress, **chosen
+    )
+    run.write_metrics({"split": split, **report.to_dict()})
     return report
 
 

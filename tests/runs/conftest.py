@@ -1,16 +1,17 @@
-"""A config that trains in a second, and a run of it."""
+"""A config that trains in seconds, and a run of it."""
 
 import pytest
 
-from keras_vae import runs
+from keras_vae import LatentVariableModel, runs
 
 
 @pytest.fixture(scope="session")
 def tiny():
+    # 64 examples to train on and 16 held out: whole batches, and so fewer programs to compile.
     return runs.RunConfig(
-        dataset=runs.DatasetConfig("digits", binarize="dynamic", max_examples=96),
+        dataset=runs.DatasetConfig("digits", binarize="dynamic", max_examples=80, validation=16),
         model=runs.ModelConfig(latent_size=3, options={"hidden": [16]}),
-        training=runs.TrainingConfig(epochs=2, batch_size=32, nan_guard=False),
+        training=runs.TrainingConfig(epochs=2, batch_size=32),
         seed=3,
     )
 
@@ -18,3 +19,9 @@ def tiny():
 @pytest.fixture(scope="session")
 def trained(tiny, tmp_path_factory):
     return runs.train(tiny, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """Compiling takes most of the time of a small training, and changes nothing in what runs record."""
+    monkeypatch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)

@@ -68,15 +68,17 @@ def test_the_same_config_gives_the_same_numbers(tiny, trained, tmp_path):
     )
 
 
-def test_another_seed_gives_other_numbers(tiny, trained, tmp_path):
-    other = runs.train(dataclasses.replace(tiny, seed=4), tmp_path / "other")
-    assert not np.allclose(other.history()["loss"], trained.history()["loss"])
+def test_another_seed_gives_other_weights_data_and_draws(tiny):
+    made = []
+    for seed in (3, 4):
+        keras.utils.set_random_seed(seed)
+        config = dataclasses.replace(tiny, seed=seed)
+        made.append((weights(runs.build_model(config, (8, 8, 1))), next(iter(runs.load_data(config).train))))
+    (first, x), (second, other_x) = made
+    assert not equal(first, second) and not np.array_equal(x, other_x)
 
 
-@pytest.mark.parametrize("save_every", [0.0, 1e9])
-def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path, save_every, monkeypatch):
-    """Whether the model was written at the end of the epoch or held back in memory."""
-    monkeypatch.setattr("keras_vae.runs.recorder.SAVE_EVERY", save_every)
+def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path, without_xla):
     seen = Weights(interrupt_in=2)
     config = changed(tiny, "training", epochs=5)
     with pytest.raises(KeyboardInterrupt):
@@ -85,38 +87,43 @@ def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path, save_every,
     assert run.history()["epoch"] == [1, 2]
     model = run.load_model()
     assert equal(weights(model), seen.of_epoch[1])
-    # Three steps an epoch (96 examples, a tenth held out, 32 a batch): two epochs, no more.
-    assert int(model.step.numpy()) == int(model.optimizer.iterations.numpy()) == 6
+    # Two steps an epoch, with the optimizer's state and the schedules' step of the same epoch.
+    assert int(model.step.numpy()) == int(model.optimizer.iterations.numpy()) == 4
     assert not list((tmp_path / "cut").glob(".*"))
 
 
-def test_the_model_in_memory_is_as_training_left_it(tiny, tmp_path):
-    """Writing the kept epoch borrows the weights, and gives them back."""
-    recorder = RunRecorder(tmp_path / "run", changed(tiny, "training", keep="best"))
-    model = runs.build_model(tiny, (8, 8, 1))
-    splits = runs.load_data(tiny)
-    model.fit(splits.train, validation_data=splits.validation, epochs=2, callbacks=[recorder], verbose=0)
-    before = weights(model)
-    recorder._held = [np.zeros_like(value) for value in recorder._held or []] or None
+@pytest.mark.parametrize("save_every", [0.0, 1e9])
+def test_a_model_is_written_often_or_held_until_the_end(tiny, tmp_path, save_every, monkeypatch):
+    """A recorder writes the kept epoch, and leaves the model in memory as training left it."""
+    monkeypatch.setattr("keras_vae.runs.recorder.SAVE_EVERY", save_every)
+    model = runs.build_model(changed(tiny, "model", options={"hidden": [2]}), (8, 8, 1))
+    recorder = RunRecorder(tmp_path, tiny)
+    recorder.set_model(model)
+    recorder.on_train_begin()
+    for epoch in range(3):
+        recorder.on_epoch_begin(epoch)
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, epoch))
+        recorder.on_epoch_end(epoch, {"loss": 1.0})
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 9.0))
+    written = recorder.run.load_model().trainable_variables[0].numpy()
+    assert np.all(written == (2 if save_every == 0 else 0))
     recorder.close()
-    assert equal(weights(model), before)
+    recorder.close()
+    assert np.all(recorder.run.load_model().trainable_variables[0].numpy() == 2)
+    assert np.all(model.trainable_variables[0].numpy() == 9)
 
 
-def test_best_keeps_the_epoch_with_the_least_validation_loss(tiny, tmp_path):
+def test_patience_ends_training_and_keeps_the_best_epoch(tiny, tmp_path, without_xla):
     seen = Weights()
-    # So long strides that the loss goes up and down.
-    config = changed(tiny, "training", keep="best", learning_rate=0.1, epochs=6)
+    # So long strides that the loss soon goes up.
+    config = changed(tiny, "training", patience=1, learning_rate=0.1, epochs=100)
     run = runs.train(config, tmp_path / "best", callbacks=[seen])
     losses = run.history()["val_loss"]
     best = int(np.argmin(losses))
-    assert best != len(losses) - 1, "the test needs a run that ends worse than it was"
+    assert len(losses) < 100 and best == len(losses) - 2
     assert equal(weights(run.load_model()), seen.of_epoch[best])
-
-
-def test_patience_ends_training_early(tiny, tmp_path):
-    config = changed(tiny, "training", patience=1, learning_rate=0.1, epochs=200)
-    losses = runs.train(config, tmp_path / "run").history()["val_loss"]
-    assert len(losses) < 200 and losses[-1] >= min(losses[:-1])
 
 
 def test_the_best_model_needs_validation_examples(tiny, tmp_path):
@@ -126,9 +133,11 @@ def test_the_best_model_needs_validation_examples(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_without_validation_examples_the_last_model_is_kept(tiny, tmp_path):
-    run = runs.train(changed(tiny, "dataset", validation=0), tmp_path / "run")
+def test_without_validation_examples_the_last_model_is_kept_and_logs_are_written(tiny, tmp_path, without_xla):
+    config = changed(changed(tiny, "dataset", validation=0), "training", tensorboard=True, epochs=1)
+    run = runs.train(config, tmp_path / "run")
     assert "val_loss" not in run.history() and run.model_path.is_file()
+    assert list(run.tensorboard.rglob("events.out.tfevents.*"))
 
 
 @pytest.mark.parametrize(
@@ -166,18 +175,10 @@ def test_a_taken_folder_is_told_before_data_are_read(tiny, tmp_path):
         runs.train(changed(tiny, "dataset", name="no-such-data"), tmp_path)
 
 
-def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path):
-    config = changed(tiny, "training", learning_rate=1e30, epochs=50)
-    try:
-        epochs = runs.train(config, tmp_path / "run").history()["epoch"]
-    except (ValueError, ArithmeticError, RuntimeError):
-        epochs = runs.Run.open(tmp_path / "run").history()["epoch"] if (tmp_path / "run").exists() else []
-    assert len(epochs) < 50
-
-
-def test_tensorboard_logs_go_into_the_run(tiny, tmp_path):
-    run = runs.train(changed(tiny, "training", tensorboard=True, epochs=1), tmp_path / "run")
-    assert list(run.tensorboard.rglob("events.out.tfevents.*"))
+def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path, without_xla):
+    config = changed(tiny, "training", optimizer="sgd", learning_rate=1e30, epochs=50)
+    with pytest.raises(ValueError, match="NaN"):
+        runs.train(config, tmp_path / "run")
 
 
 def test_training_options_reach_the_model(tiny):

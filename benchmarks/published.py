@@ -52,7 +52,7 @@ ROWS = {
         published=86.76,
         source="Burda et al. 2016, Importance Weighted Autoencoders, Table 1, VAE, k = 1, one layer",
         target=89.5,
-        epochs=200,
+        epochs=160,
         build=_vae,
     ),
 }

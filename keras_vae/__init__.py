@@ -1,6 +1,21 @@
 """Variational autoencoders for Keras 3 and TensorFlow Probability."""
 
-from keras_vae import divergences, layers, models, networks, objectives, priors, schedules
+from keras_vae import (
+    callbacks,
+    datasets,
+    distributions,
+    divergences,
+    evaluation,
+    layers,
+    losses,
+    models,
+    networks,
+    objectives,
+    plots,
+    priors,
+    schedules,
+    serving,
+)
 from keras_vae.models import VAE, BetaVAE, LatentVariableModel
 
 __version__ = "0.1.0"
@@ -9,11 +24,18 @@ __all__ = [
     "VAE",
     "BetaVAE",
     "LatentVariableModel",
+    "callbacks",
+    "datasets",
+    "distributions",
     "divergences",
+    "evaluation",
     "layers",
+    "losses",
     "models",
     "networks",
     "objectives",
+    "plots",
     "priors",
     "schedules",
+    "serving",
 ]

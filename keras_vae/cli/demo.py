@@ -1,5 +1,6 @@
 """`keras-vae demo`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,15 +25,15 @@ def demo(
         CONFIG.training.epochs
     ),
     seed: Annotated[int, typer.Option("--seed", help="Of weights, order and draws.", min=0)] = 0,
+    num_samples: Annotated[
+        int, typer.Option("--num-samples", help="Draws per example for the test log-likelihood.", min=1)
+    ] = steps.NUM_SAMPLES,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
 ) -> None:
     """Train on small hand-written digits, test, draw pictures and export, in about a minute."""
-    config = RunConfig.from_dict(CONFIG.to_dict() | {"seed": seed})
-    config = RunConfig(
-        config.dataset, config.model, TrainingConfig(epochs=epochs, batch_size=64), config.seed
-    )
-    run = steps.train(config, output, overwrite, verbose=2)
-    steps.evaluate(run)
+    config = replace(CONFIG, training=replace(CONFIG.training, epochs=epochs), seed=seed)
+    run = steps.train(config, output, overwrite)
+    steps.evaluate(run, num_samples)
     steps.draw(run)
     steps.export(run, export_to)
     typer.echo(f"Run: {run.folder}")

@@ -16,7 +16,8 @@ def evaluate(
     ] = steps.NUM_SAMPLES,
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Examples at once.", show_default="the library's", min=1)
+        int | None,
+        typer.Option("--batch-size", help="Examples at once.", show_default="the library's", min=1),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the draws.", min=0)] = 0,
     data_dir: Annotated[

@@ -14,8 +14,8 @@ _UsageError: Any = typer.BadParameter.__base__
 class Group(TyperGroup):
     """A group whose commands report what the user can mend on one line of stderr.
 
-    That is a `ValueError`, as every check of the library raises, what the system says of files, and a missing
-    package. Any other exception is a mistake of ours and keeps its traceback.
+    That is a `ValueError`, as every check of the library raises, a loss that was not finite, what the system
+    says of files, and a missing package. Any other exception is a mistake of ours and keeps its traceback.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -31,7 +31,7 @@ class Group(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except _UsageError as error:
             raise _end(error.format_message()) from None
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, FloatingPointError, OSError, ImportError) as error:
             if ctx.params.get("debug"):
                 raise
             raise _end(str(error)) from None

@@ -13,11 +13,14 @@ from keras_vae.runs import Run, RunConfig
 NUM_SAMPLES = 500
 
 
-def train(config: RunConfig, folder: Path, overwrite: bool, verbose: int) -> Run:
+def train(config: RunConfig, folder: Path, overwrite: bool, verbose: int | None = None) -> Run:
     """Trains; where it is interrupted, says what there is before the interruption goes on."""
     load_library()
     from keras_vae import runs
 
+    if verbose is None:
+        # A bar redraws itself, which log files keep in full.
+        verbose = 1 if sys.stdout.isatty() else 2
     try:
         return runs.train(config, folder, overwrite=overwrite, verbose=verbose)
     except KeyboardInterrupt:

@@ -23,8 +23,8 @@ def train(
         _option(
             "--dataset",
             panel=DATA,
-            help="digits (embedded), a name of tensorflow-datasets such as mnist, a folder of images, or a .npy "
-            "or .npz file.",
+            help="digits (embedded), a name of tensorflow-datasets such as mnist, a folder of images, or a "
+            ".npy or .npz file.",
             default=DatasetConfig.name,
         ),
     ] = None,
@@ -55,13 +55,16 @@ def train(
         ),
     ] = None,
     image_size: Annotated[
-        int | None, _option("--image-size", panel=DATA, help="Height and width in pixels.", default="as stored")
+        int | None,
+        _option("--image-size", panel=DATA, help="Height and width in pixels.", default="as stored"),
     ] = None,
     max_examples: Annotated[
-        int | None, _option("--max-examples", panel=DATA, help="At most so many of each split.", default="all")
+        int | None,
+        _option("--max-examples", panel=DATA, help="At most so many of each split.", default="all"),
     ] = None,
     data_dir: Annotated[
-        str | None, _option("--data-dir", panel=DATA, help="Folder of prepared data.", default="TFDS_DATA_DIR")
+        str | None,
+        _option("--data-dir", panel=DATA, help="Folder of prepared data.", default="TFDS_DATA_DIR"),
     ] = None,
     model: Annotated[
         str | None, _option("--model", panel=MODEL, help="vae or beta-vae.", default=ModelConfig.name)
@@ -73,7 +76,8 @@ def train(
         ),
     ] = None,
     network: Annotated[
-        str | None, _option("--network", panel=MODEL, help="mlp, conv or resnet.", default=ModelConfig.network)
+        str | None,
+        _option("--network", panel=MODEL, help="mlp, conv or resnet.", default=ModelConfig.network),
     ] = None,
     likelihood: Annotated[
         str | None,
@@ -135,7 +139,9 @@ def train(
     ] = None,
     epochs: Annotated[
         int | None,
-        _option("--epochs", panel=TRAINING, help="Passes over the data, at most.", default=TrainingConfig.epochs),
+        _option(
+            "--epochs", panel=TRAINING, help="Passes over the data, at most.", default=TrainingConfig.epochs
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
@@ -176,7 +182,10 @@ def train(
     seed: Annotated[
         int | None,
         _option(
-            "--seed", panel=TRAINING, help="Of weights, order and draws: same seed, same numbers.", default="0"
+            "--seed",
+            panel=TRAINING,
+            help="Of weights, order and draws: same seed, same numbers.",
+            default="0",
         ),
     ] = None,
     nan_guard: Annotated[
@@ -215,27 +224,37 @@ def train(
     evaluate: Annotated[
         bool,
         typer.Option(
-            "--evaluate/--no-evaluate", rich_help_panel=OUTPUT, help="Test the model and draw pictures afterwards."
+            "--evaluate/--no-evaluate",
+            rich_help_panel=OUTPUT,
+            help="Test the model and draw pictures afterwards.",
         ),
     ] = True,
     num_samples: Annotated[
         int,
         typer.Option(
-            "--num-samples", rich_help_panel=OUTPUT, help="Draws per example for the test log-likelihood.", min=1
+            "--num-samples",
+            rich_help_panel=OUTPUT,
+            help="Draws per example for the test log-likelihood.",
+            min=1,
         ),
     ] = steps.NUM_SAMPLES,
     verbose: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--verbose", rich_help_panel=OUTPUT, help="0 silent, 1 a bar, 2 a line per epoch.", min=0, max=2
+            "--verbose",
+            rich_help_panel=OUTPUT,
+            help="0 silent, 1 a bar, 2 a line per epoch.",
+            show_default="1 on a terminal, else 2",
+            min=0,
+            max=2,
         ),
-    ] = 1,
+    ] = None,
 ) -> None:
     """Train a model and record it as a run.
 
     Interrupted with Ctrl-C, the run holds the model and the history of the last finished epoch.
 
-    [dim]Example:[/dim] keras-vae train --dataset mnist --binarize dynamic --model beta-vae --beta 4 --network conv
+    [dim]Example:[/dim] keras-vae train --dataset mnist --binarize dynamic --model beta-vae --beta 4
     """
     chosen = parsing.overlay(
         RunConfig() if config is None else RunConfig.load(config),

@@ -37,7 +37,8 @@ class ContinuousBernoulli(tfd.ContinuousBernoulli):
         seed = tfp.random.sanitize_seed(seed, salt="continuous_bernoulli")
         uniform = tf.random.stateless_uniform(shape, seed, dtype=logits.dtype)
         # For a positive logit, x is 1 minus a draw with the logit negated.
-        small_end = _quantile_of_falling(uniform, tf.abs(logits))
+        # (Not `tf.abs`, whose gradient at 0 is 0.)
+        small_end = _quantile_of_falling(uniform, tf.where(logits > 0.0, logits, -logits))
         return tf.cast(tf.where(logits > 0.0, 1.0 - small_end, small_end), self.dtype)
 
 

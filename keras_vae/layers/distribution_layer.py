@@ -249,6 +249,9 @@ class _PassedDistribution(keras.regularizers.Regularizer):
         tensor = tf.convert_to_tensor(distribution)
         return mean * tf.cast(tf.shape(tensor)[0], mean.dtype) if tensor.shape.rank else mean
 
+    def get_config(self) -> dict[str, Any]:
+        return {"regularizer": keras.regularizers.serialize(self.regularizer)}
+
 
 def _unwrapped(regularizer: Any) -> Any:
     return regularizer.regularizer if isinstance(regularizer, _PassedDistribution) else regularizer

@@ -115,7 +115,7 @@ class KLDivergenceRegularizer(keras.regularizers.Regularizer):
             "use_exact_kl": self.use_exact_kl,
             "test_points_reduce_axis": self.test_points_reduce_axis,
             "test_points_fn": _serialize_points(self.test_points_fn),
-            "weight": self.weight if constant else tf.get_static_value(self.weight).tolist(),
+            "weight": self.weight if constant else keras.ops.convert_to_numpy(self.weight).tolist(),
         }
 
     @classmethod

@@ -119,8 +119,8 @@ def _to_tensor(value, dtype=None, name=None, as_ref=False):
     del name, as_ref
     tensor = value.value()
     if dtype is not None and not tensor.dtype.is_compatible_with(dtype):
-        # The contract of a conversion function: without a dtype it chooses, with one it must match.
-        return NotImplemented
+        # As of any tensor; otherwise TensorFlow would go on to take the NumPy array and truncate it.
+        raise ValueError(f"Tensor conversion requested dtype {dtype} for a draw with dtype {tensor.dtype}.")
     return tensor
 
 
@@ -172,7 +172,7 @@ def coercible(
     """
     kind = type(distribution)
     if issubclass(kind, TensorCoercible):
-        kind = kind.__mro__[2]
+        kind = kind.__bases__[1]
     if kind not in _classes:
         _classes[kind] = _coercible_class(kind)
     result: Any = object.__new__(_classes[kind])

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.objectives import ELBO
 
@@ -33,11 +34,6 @@ class Estimate(NamedTuple):
     log_likelihood: tf.Tensor
     standard_error: tf.Tensor
     effective_samples: tf.Tensor
-
-
-def check_count(name: str, count: Any) -> None:
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-        raise invalid(name, "an integer >= 1", count)
 
 
 def elbo(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor) -> tf.Tensor:

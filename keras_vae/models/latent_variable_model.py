@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from keras_vae import networks
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks, estimates
 from keras_vae.models.resident import ResidentTrainer
 from keras_vae.objectives import Objective, Terms
@@ -142,7 +143,7 @@ class LatentVariableModel(ResidentTrainer):
         Returns:
             `[num_samples] + event`.
         """
-        estimates.check_count("num_samples", num_samples)
+        check_count("num_samples", num_samples)
         z_seed, x_seed = tfp.random.split_seed(self._seed_or_next(seed))
         p = self.decoder(self.prior().sample(num_samples, seed=z_seed), training=False)
         return p.mean() if mean else tf.cast(p.sample(seed=x_seed), self.compute_dtype)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.terms import Terms
 
 _STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, 2**31, 200)])
@@ -38,9 +39,7 @@ class Objective(keras.layers.Layer):
 
     def __init__(self, num_samples: int = 1, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
-        if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-            raise invalid("num_samples", "an integer >= 1", num_samples)
-        self.num_samples = num_samples
+        self.num_samples = check_count("num_samples", num_samples)
         self._schedules: dict[str, schedules.Schedule] = {}
         self._current: dict[str, keras.Variable] = {}
         self.built = True

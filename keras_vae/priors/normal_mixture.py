@@ -6,8 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import positive_scale
+from keras_vae.layers.distribution_layer import check_count, positive_scale
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.prior import Prior
 
@@ -35,9 +34,7 @@ class NormalMixture(Prior):
 
     def __init__(self, event_shape: Shape, num_components: int = 10, seed: int = 0, **kwargs: Any):
         super().__init__(event_shape, **kwargs)
-        if not isinstance(num_components, int) or num_components < 1:
-            raise invalid("num_components", "an integer >= 1", num_components)
-        self.num_components = num_components
+        self.num_components = check_count("num_components", num_components)
         self.seed = seed
         shape = (num_components, *self.event_shape)
         means = keras.initializers.RandomNormal(stddev=1.0, seed=seed)

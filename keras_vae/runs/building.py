@@ -10,6 +10,7 @@ from keras_vae.runs.config import RunConfig
 if TYPE_CHECKING:
     import keras
     import numpy as np
+    import tensorflow as tf
 
     from keras_vae import LatentVariableModel
     from keras_vae.datasets import Splits
@@ -29,9 +30,7 @@ def model_names() -> dict[str, type]:
     """
     from keras_vae import models
 
-    return {
-        _dashed(name): getattr(models, name) for name in models.__all__ if name != "LatentVariableModel"
-    }
+    return {_dashed(name): getattr(models, name) for name in models.__all__ if name != "LatentVariableModel"}
 
 
 def _dashed(name: str) -> str:
@@ -49,7 +48,6 @@ def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = Fal
     from keras_vae import datasets
 
     chosen = config.dataset
-    size = chosen.image_size
     return datasets.load(
         chosen.name,
         binarize=chosen.binarize,
@@ -60,7 +58,7 @@ def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = Fal
         validation=chosen.validation,
         seed=config.seed,
         data_dir=data_dir or chosen.data_dir,
-        image_size=(size[0], size[1]) if isinstance(size, list) else size,
+        image_size=chosen.image_size,
         max_examples=chosen.max_examples,
     )
 
@@ -79,6 +77,13 @@ def unit_transform(config: RunConfig) -> "Callable[[np.ndarray], np.ndarray]":
     # Mean and deviation of each channel are the training set's, which is read for them.
     transform = load_data(config).transform if scale == "standard" else Transform(scale=scale)
     return lambda x: transform.to_unit(x).numpy()
+
+
+def stateless_seed(seed: int) -> "tf.Tensor":
+    """int32 `[2]`, with which a model's draws depend on the seed and nothing else."""
+    import tensorflow as tf
+
+    return tf.constant([0, seed], tf.int32)
 
 
 def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "DistributionLayer":
@@ -133,8 +138,9 @@ def _optimizers() -> dict[str, type]:
         for name, kind in vars(keras.optimizers).items()
         if isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer)
     }
-    # The base class, and the wrapper that mixed precision adds by itself.
-    return {name: kind for name, kind in kinds.items() if name not in ("optimizer", "lossscaleoptimizer")}
+    # Not the base class, nor those that wrap others.
+    wrappers = ("optimizer", "lossscaleoptimizer", "multioptimizer")
+    return {name: kind for name, kind in kinds.items() if name not in wrappers}
 
 
 def check_model(config: RunConfig) -> None:

@@ -51,9 +51,9 @@ def _share(argument: str, value: Any) -> float | int:
     return value
 
 
-def _image_size(argument: str, value: Any) -> int | list[int]:
+def _image_size(argument: str, value: Any) -> int | tuple[int, int]:
     if isinstance(value, (list, tuple)) and len(value) == 2:
-        return [_whole(1)(argument, side) for side in value]
+        return _whole(1)(argument, value[0]), _whole(1)(argument, value[1])
     return _whole(1)(argument, value)
 
 
@@ -112,7 +112,7 @@ class DatasetConfig(_Section):
         scale: "unit", "bytes", "symmetric" or "standard"; None for what the likelihood needs.
         dequantize: whether to add uniform noise to bytes.
         validation: fraction or number of training examples held out; 0 for none.
-        image_size: an integer, `[height, width]`, or None for the images' own.
+        image_size: an integer, `(height, width)`, or None for the images' own.
         max_examples: at most so many examples of each split, or None for all.
         data_dir: folder of prepared data; None for the library's default.
     """
@@ -122,7 +122,7 @@ class DatasetConfig(_Section):
     scale: str | None = _checked(None, _optional(_text))
     dequantize: bool = _checked(False, _flag)
     validation: float | int = _checked(0.1, _share)
-    image_size: int | list[int] | None = _checked(None, _optional(_image_size))
+    image_size: int | tuple[int, int] | None = _checked(None, _optional(_image_size))
     max_examples: int | None = _checked(None, _optional(_whole(1)))
     data_dir: str | None = _checked(None, _optional(_text))
 

@@ -48,9 +48,7 @@ def evaluate(
     model = run.load_model()
     x = examples(load_data(run.config, data_dir), split)
     chosen: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
-    report = evaluation.evaluate(
-        model, x, num_samples=num_samples, seed=seed, progress=progress, **chosen
-    )
+    report = evaluation.evaluate(model, x, num_samples=num_samples, seed=seed, progress=progress, **chosen)
     run.write_metrics({"split": split, **report.to_dict()})
     return report
 

@@ -28,8 +28,17 @@ def write(path: Path, writer: Callable[[Path], Any]) -> Path:
 
 def write_json(path: Path, values: Any) -> Path:
     """Writes strict JSON, in which numbers that are not finite are null."""
-    text = json.dumps(_finite(values), indent=2, allow_nan=False) + "\n"
+    text = _pretty(_finite(values)) + "\n"
     return write(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def _pretty(values: Any, indent: str = "") -> str:
+    """Objects over several lines, lists on one: histories are long."""
+    if not isinstance(values, dict) or not values:
+        return json.dumps(values, allow_nan=False)
+    deeper = indent + "  "
+    lines = [f"{deeper}{json.dumps(key)}: {_pretty(value, deeper)}" for key, value in values.items()]
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
 def _finite(values: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_vae.runs.building import load_data
+from keras_vae.runs.building import load_data, stateless_seed
 from keras_vae.runs.evaluating import SPLITS, examples
 from keras_vae.runs.run import Run
 
@@ -112,7 +112,7 @@ def _samples(scene: Scene, seed: int) -> "Figure | None":
 
     if not scene.of_images:
         return None
-    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=seed, mean=True)))
+    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=stateless_seed(seed), mean=True)))
 
 
 def _latent_map(scene: Scene, seed: int) -> "Figure | None":

@@ -36,7 +36,10 @@ class RunRecorder(keras.callbacks.Callback):
         self._saved_at = -math.inf
         self._began = 0.0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def set_model(self, model: keras.Model) -> None:
+        # The first that Keras calls once it has accepted the data; other callbacks, which come later in the
+        # list, already write into the folder here.
+        super().set_model(model)
         self.run = Run.create(self.folder, self.config, self.overwrite)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

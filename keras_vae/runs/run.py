@@ -3,6 +3,7 @@
 import difflib
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,8 +168,9 @@ class Run:
             return
         drafts = self.folder.glob(f"{files.DRAFT}*")
         named = (self.folder / name for name in (CONFIG, HISTORY, MODEL, METRICS))
-        for path in [*named, *drafts, *self.pictures.glob("*.png"), *self.tensorboard.rglob("events.out.*")]:
+        for path in [*named, *drafts, *self.pictures.glob("*.png")]:
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.tensorboard, ignore_errors=True)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

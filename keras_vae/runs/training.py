@@ -2,20 +2,27 @@
 
 import os
 import platform
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_vae.errors import invalid
 from keras_vae.runs.building import build_model, check_model, load_data
 from keras_vae.runs.config import RunConfig
+from keras_vae.runs.evaluating import examples
 from keras_vae.runs.run import Run, check_free
 
 if TYPE_CHECKING:
     import keras
 
-_PACKAGES = ("keras-vae", "tensorflow", "keras", "tensorflow-probability", "numpy")
+    from keras_vae.datasets import Splits
+
+MOST_VIEWED = 500
+_PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
 def train(
@@ -45,6 +52,8 @@ def train(
 
     Raises:
         ValueError: before any training, for a folder that is taken, an unknown name or a bad value.
+        FloatingPointError: with `nan_guard`, when a loss was not finite; it says why, and the run holds the
+            last good model.
 
     Example:
 
@@ -61,6 +70,7 @@ def train(
     """
     import keras
 
+    from keras_vae.callbacks import NaNGuard
     from keras_vae.runs.recorder import RunRecorder
 
     check_free(folder, overwrite)
@@ -71,42 +81,65 @@ def train(
         raise invalid("validation", "some validation examples to find the best model by", None, hint)
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, splits.image_shape)
+    guards = [NaNGuard()] if config.training.nan_guard else []
     recorder = RunRecorder(folder, replace(config, versions=versions()), overwrite)
     try:
-        model.fit(
-            splits.train,
-            validation_data=splits.validation,
-            epochs=config.training.epochs,
-            callbacks=[recorder, *_callbacks(config, folder), *callbacks],
-            verbose=verbose,
-        )
+        with _told_once():
+            model.fit(
+                splits.train,
+                validation_data=splits.validation,
+                epochs=config.training.epochs,
+                # The guard takes bad weights back before the recorder looks at them.
+                callbacks=[*guards, recorder, *_optional_callbacks(config, splits, folder), *callbacks],
+                verbose=verbose,
+            )
     finally:
         recorder.close()
+    for guard in guards:
+        if guard.diagnosis is not None:
+            raise FloatingPointError(f"{guard.diagnosis} {folder} holds that model.")
     return Run.open(folder)
 
 
-def _callbacks(config: RunConfig, folder: str | os.PathLike) -> list[Any]:
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Silences the guard's warning, which is raised as an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training stopped in epoch", RuntimeWarning)
+        yield
+
+
+def _optional_callbacks(config: RunConfig, splits: "Splits", folder: str | os.PathLike) -> list[Any]:
     import keras
 
-    training, run = config.training, Run(folder, config)
+    training = config.training
     chosen: list[Any] = []
-    if training.nan_guard:
-        from keras_vae.callbacks import NaNGuard
-
-        chosen.append(NaNGuard())
     if training.patience is not None:
         chosen.append(keras.callbacks.EarlyStopping("val_loss", patience=training.patience, mode="min"))
     if training.tensorboard:
-        chosen.append(keras.callbacks.TensorBoard(run.tensorboard))
+        logs = Run(folder, config).tensorboard
+        chosen += [keras.callbacks.TensorBoard(logs), *_views(splits, logs, training.epochs)]
     return chosen
+
+
+def _views(splits: "Splits", logs: Path, epochs: int) -> list[Any]:
+    """What TensorBoard shows of held-out examples, where there are any: pictures, and the latent space."""
+    from keras_vae.callbacks import EmbeddingProjector, TensorBoardImages
+
+    if splits.validation is None:
+        return []
+    x = examples(splits, "validation", MOST_VIEWED)
+    labels = splits.arrays("validation")[1]
+    named = None if labels is None else labels[: len(x)].tolist()
+    views: list[Any] = [EmbeddingProjector(logs, x, named, every=epochs)]
+    if x.ndim == 4 and x.shape[-1] in (1, 3):
+        views.append(TensorBoardImages(logs, x, every=max(1, epochs // 20)))
+    return views
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that the numbers of a run depend on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-            continue
-    return found
+    import keras_vae
+
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "keras-vae": keras_vae.__version__, **packages}

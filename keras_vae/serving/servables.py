@@ -23,7 +23,7 @@ _MOMENTS: dict[str, Callable[[tfd.Distribution], tf.Tensor]] = {
     "stddev": lambda distribution: distribution.stddev(),
 }
 
-Signature = Callable[..., dict[str, tf.Tensor]]
+Signature = Callable[..., dict[str, Any]]
 
 
 class Servable(tf.Module):
@@ -37,7 +37,7 @@ class Servable(tf.Module):
     def __init__(
         self,
         parts: Iterable[keras.layers.Layer],
-        signatures: Mapping[str, tuple[Signature, tuple[tf.TensorSpec, ...]]],
+        signatures: Mapping[str, tuple[Any, tuple[tf.TensorSpec, ...]]],
         name: str,
     ):
         super().__init__(name=name)

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
-import json, sys
-sys.path.insert(0, {tests!r})
+import contextlib, json, sys, traceback
+sys.path.insert(0, sys.argv[1])
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
 import numpy as np
-from keras_vae import models, layers
-from models.cases import beta_vae, data, encoder, decoder, sgd, trainable
 import tensorflow_probability as tfp
+from keras_vae import layers, models
+from models.cases import data, decoder, sgd, trainable
 
 tfd = tfp.distributions
 
@@ -27,51 +29,92 @@ tfd = tfp.distributions
 def narrow(params):
     return tfd.Independent(tfd.Normal(params, 1e-4), 1)
 
-def build():
+def build(metrics=None, steps=1):
     keras.utils.set_random_seed(7)
     inputs = [keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(2)]
     encoder = keras.Sequential([*inputs, layers.DistributionLambda(narrow)])
     model = models.BetaVAE(encoder, decoder(), beta="linear:0:1:8", seed=3)
-    model.compile(optimizer=sgd(), metrics=["mse"], jit_compile={jit})
+    model.compile(optimizer=sgd(), metrics=metrics, steps_per_execution=steps, jit_compile=False)
     return model
 
-x, weight = data(70), np.linspace(0, 2, 70, dtype="float32")
-batches = tf.data.Dataset.from_tensor_slices((x, np.zeros(70), weight)).batch(20)
+x, y, weight = data(70), np.zeros(70), np.linspace(0, 2, 70, dtype="float32")
+held_out = data(20, seed=1)
+batches = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(20)
+arrays = {"x": x, "y": y, "sample_weight": weight, "batch_size": 20}
 
-def run(model):
-    history = model.fit(batches, epochs=2, validation_data=data(20, seed=1), verbose=0).history
-    return {{
+def run(model, scope, options):
+    options = {"validation_data": held_out, "epochs": 2, "shuffle": False, "verbose": 0, **options}
+    with scope:
+        history = model.fit(**options).history
+    return {
         "history": history,
         "weights": [float(value) for value in trainable(model)],
         "step": int(np.array(model.step)),
         "beta": float(np.array(model.beta)),
-        "reconstruction": np.array(model.predict(x, verbose=0)).tolist(),
-    }}
+        "predicted": np.array(model.predict(x, verbose=0)).tolist(),
+        "elbo": np.array(model.elbo(x, seed=(1, 2))).tolist(),
+    }
 
-single = run(build())
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with strategy.scope():
-    model = build()
 assert strategy.num_replicas_in_sync == 2
-print("RESULT", json.dumps([single, run(model)]))
+here = contextlib.nullcontext
+
+def mirrored(scope, options, **kwargs):
+    with strategy.scope():
+        model = build(**kwargs)
+    return run(model, scope(), options)
+
+RUNS = {
+    "single": lambda: run(build(), here(), {"x": batches}),
+    "one step": lambda: mirrored(strategy.scope, {"x": batches}),
+    "arrays": lambda: mirrored(strategy.scope, arrays),
+    "outside the scope": lambda: mirrored(here, {"x": batches}),
+    "default steps": lambda: mirrored(strategy.scope, {"x": batches}, steps="auto"),
+    "metrics": lambda: mirrored(strategy.scope, {"x": batches}, metrics=["mse"]),
+}
+results = {}
+for name, function in RUNS.items():
+    try:
+        results[name] = function()
+    except Exception:
+        results[name] = {"error": traceback.format_exc()[-1000:]}
+print("RESULT", json.dumps(results))
 """
 
 
-@pytest.mark.slow
-def test_two_devices_agree_with_one():
-    program = PROGRAM.format(tests=str(Path(__file__).parents[1]), jit=False)
+@pytest.fixture(scope="module")
+def results():
+    tests = str(Path(__file__).parents[1])
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    finished = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=300
-    )
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    line = next(line for line in finished.stdout.splitlines() if line.startswith("RESULT"))
-    single, mirrored = json.loads(line.removeprefix("RESULT"))
+    command = [sys.executable, "-c", PROGRAM, tests]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
+    return json.loads(line.removeprefix("RESULT"))
+
+
+BUGS = {
+    "outside the scope": "the optimizer is built outside the strategy's scope",
+    "default steps": "Keras cannot run several steps per execution over several devices",
+    "metrics": "Keras builds the metrics from the labels instead of x",
+}
+RUNS = [
+    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=BUGS[name])] if name in BUGS else [])
+    for name in ("one step", "arrays", *BUGS)
+]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_two_devices_agree_with_one(results, name):
+    single, mirrored = results["single"], results[name]
+    assert "error" not in single, single["error"]
+    assert "error" not in mirrored, mirrored["error"]
     assert mirrored["step"] == single["step"] == 8
     assert mirrored["beta"] == pytest.approx(single["beta"])
-    # The noise of z moves a loss by about its scale of 1e-4.
+    # The noise of z moves a log-density by about its scale of 1e-4.
     np.testing.assert_allclose(mirrored["weights"], single["weights"], atol=1e-3)
-    np.testing.assert_allclose(mirrored["reconstruction"], single["reconstruction"], atol=1e-2)
-    assert mirrored["history"] == {
-        name: pytest.approx(values, rel=2e-3) for name, values in single["history"].items()
-    }
+    np.testing.assert_allclose(mirrored["predicted"], single["predicted"], atol=1e-2)
+    np.testing.assert_allclose(mirrored["elbo"], single["elbo"], atol=2e-2)
+    for metric, values in single["history"].items():
+        assert mirrored["history"][metric] == pytest.approx(values, rel=2e-3), metric
+    assert ("val_mse" in mirrored["history"]) == (name == "metrics")

@@ -7,12 +7,13 @@ N(M^-1 W^T (x - b) / s^2, M^-1), M = I + W^T W / s^2, factorises (Tipping & Bish
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
 from keras_vae import models
-from keras_vae.models import estimates
 from keras_vae.layers.independent import IndependentNormal
+from keras_vae.models import estimates
 
 RNG = np.random.default_rng(5)
 LATENT, SIZE = 2, 6
@@ -116,37 +117,40 @@ def test_standard_error_and_effective_samples_tell_the_quality():
     assert np.mean(np.abs(rough.log_likelihood - LOG_PX) < 4.0 * rough.standard_error) > 0.95
 
 
-def test_estimates_do_not_depend_on_how_they_are_cut_up(monkeypatch):
-    """Chunks of draws of any size add up to the same kind of estimate: exact with the exact posterior."""
-    for chunk in (1, 7, 64, 10**6):
-        monkeypatch.setattr(estimates, "CHUNK", chunk * 16)
-        estimate = build().log_likelihood(X[:20], num_samples=10, batch_size=16)
-        np.testing.assert_allclose(estimate, LOG_PX[:20], atol=NATS)
+@pytest.mark.parametrize("pairs", [16, 100, 10**6])
+def test_estimates_do_not_depend_on_how_they_are_cut_up(monkeypatch, pairs):
+    """Chunks of draws of any size, and a rest, add up to the same: exact with the exact posterior."""
+    monkeypatch.setattr(estimates, "max_pairs", lambda model: pairs)
+    estimate = build().log_likelihood(X[:20], num_samples=10, batch_size=16)
+    np.testing.assert_allclose(estimate, LOG_PX[:20], atol=NATS)
 
 
 def test_log_likelihood_equals_a_manual_log_sum_exp():
     model = build(widen=1.3, shift=0.3)
-    model.objective.num_samples = 1
-    seed = tf.constant([4, 5])
-    # One chunk and one batch, whose seed is folded in twice: for the batch, then for the chunk.
     fold = tf.random.experimental.stateless_fold_in
-    function = tf.function(
-        lambda x, seed: model.terms(x, num_samples=50, seed=seed).log_weights,
-        jit_compile=model.jit_compile_by_default(),
-    )
-    log_weights = np.float64(function(tf.constant(X), fold(fold(seed, 0), 0)))
+    seed = tf.constant([4, 5])
+    tf.config.run_functions_eagerly(True)  # since compiled programs draw otherwise
+    try:
+        estimate = model.log_likelihood(X, num_samples=50, seed=seed)
+        # The seed is folded in twice: for the batch, then for the chunk of draws.
+        terms = model.terms(tf.constant(X), num_samples=50, seed=fold(fold(seed, 0), 0))
+        log_weights = np.float64(terms.log_px + terms.log_pz - terms.log_qz)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    np.testing.assert_array_equal(log_weights, terms.log_weights)
     expected = scipy.special.logsumexp(log_weights, axis=0) - np.log(50)
-    np.testing.assert_allclose(model.log_likelihood(X, num_samples=50, seed=seed), expected, atol=1e-4)
+    np.testing.assert_allclose(estimate, expected, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_training_reaches_the_marginal_likelihood():
-    """A VAE of the true kind, trained from scratch, comes near the best linear-Gaussian model of the data."""
-    x = MARGINAL.rvs(2000, random_state=4).astype("float32")
-    model = models.VAE(affine(SIZE, LATENT, "encoder"), affine(LATENT, SIZE, "decoder"), seed=1)
-    model.compile(optimizer=keras.optimizers.Adam(0.02))
-    model.fit(x, batch_size=100, epochs=60, verbose=0)
-    loss = np.mean(model.log_likelihood(x, num_samples=200, seed=1))
+    """From a poor start, a model of the true kind comes back to the likelihood of the truth."""
+    x = MARGINAL.rvs(1000, random_state=4).astype("float32")
+    model = build(widen=1.5, shift=0.3)
+    model.decoder.layers[0].set_weights([0.5 * weight for weight in model.decoder.layers[0].get_weights()])
     truth = MARGINAL.logpdf(x).mean()
-    # The decoder's scales depend on z, so it may fit slightly better; 2000 examples leave under 0.05 nats.
-    assert truth - 0.1 < loss < truth + 0.05
+    assert np.mean(model.log_likelihood(x, num_samples=100)) < truth - 0.5
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    model.fit(x, batch_size=100, epochs=80, verbose=0)
+    # Scales may depend on z here, so that 1000 examples can be overfitted by a few hundredths of a nat.
+    result = np.mean(model.log_likelihood(x, num_samples=100))
+    assert truth - 0.05 < result < truth + 0.05

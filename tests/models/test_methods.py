@@ -7,6 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import models, priors
+from keras_vae.layers.distribution_layer import DistributionLambda
+from keras_vae.layers.independent import IndependentNormal
 
 from .cases import beta_vae, data, decoder, encoder, vae
 
@@ -81,16 +83,6 @@ def test_other_seeds_other_results():
         assert len({draw.tobytes() for draw in draws}) == 4
 
 
-@pytest.mark.xfail(strict=True, reason=STATEFUL)
-def test_an_integer_seed_leaves_the_global_generator_alone():
-    model = vae()
-    tf.random.set_seed(3)
-    expected = tf.random.uniform([2])
-    tf.random.set_seed(3)
-    model.sample(2, seed=0)
-    np.testing.assert_array_equal(tf.random.uniform([2]), expected)
-
-
 def test_seeded_methods_leave_training_alone():
     model = vae()
     before = np.array(model.seed_generator.state)
@@ -141,8 +133,6 @@ def test_log_likelihood_survives_draws_of_probability_zero():
     def positive(params):
         return tfd.Independent(tfd.Uniform(-10.0 * tf.ones_like(params), params), 1)
 
-    from keras_vae.layers.distribution_layer import DistributionLambda
-
     decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(6), DistributionLambda(positive)])
     model = models.VAE(encoder(), decoder, seed=1)
     impossible = np.full((2, 6), 1000.0, "float32")
@@ -187,8 +177,6 @@ def test_export_of_the_whole_model(tmp_path):
 
 def test_exported_means_are_the_models(tmp_path):
     """A decoder whose distribution converts to its mean exports its mean: nothing is drawn."""
-    from keras_vae.layers.independent import IndependentNormal
-
     model = models.VAE(
         encoder(IndependentNormal(2, convert_to_tensor_fn="mean")),
         decoder(IndependentNormal(6, convert_to_tensor_fn="mean")),
@@ -201,17 +189,14 @@ def test_exported_means_are_the_models(tmp_path):
 
 
 def test_create_builds_what_the_arguments_say():
-    model = models.BetaVAE.create(
-        (4, 4, 1), latent_size=3, hidden=(8,), beta=2.0, likelihood="normal", seed=5
-    )
+    options = {"beta": 2.0, "likelihood": "normal", "seed": 5}
+    model = models.BetaVAE.create((4, 4, 1), latent_size=3, hidden=(8,), **options)
     assert type(model) is models.BetaVAE
     assert (model.data_shape, model.latent_shape) == ((4, 4, 1), (3,))
     assert float(model.beta) == 2.0
     assert model.seed == 5
     assert isinstance(model.decode(np.zeros([1, 3])).distribution, tfd.Normal)
-    by_name = models.BetaVAE.create(
-        (4, 4, 1), 3, beta=2.0, likelihood="normal", seed=5, network_options={"hidden": (8,)}
-    )
+    by_name = models.BetaVAE.create((4, 4, 1), 3, **options, network_options={"hidden": (8,)})
     assert [v.shape for v in by_name.variables] == [v.shape for v in model.variables]
 
 
@@ -223,16 +208,28 @@ def test_created_models_are_saved(tmp_path):
     np.testing.assert_array_equal(again.reconstruct(x), model.reconstruct(x))
 
 
-def test_double_precision():
-    keras.config.set_floatx("float64")
+@pytest.mark.xfail(strict=True, reason="x in Keras' floatx meets a float64 likelihood")
+def test_double_precision_of_the_model_alone():
+    keras.config.set_dtype_policy("float64")
     model = vae()
+    model.compile(run_eagerly=True)
+    assert np.isfinite(model.fit(X, verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize("build", [vae, lambda: beta_vae(beta="linear:0:1:4", capacity=1.0)])
+def test_double_precision(build):
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    model = build()
     model.compile(run_eagerly=True)
     x = X.astype("float64")
     assert np.isfinite(model.fit(x, verbose=0).history["loss"][0])
-    assert model.encode(x).dtype == tf.float64
+    assert model.encode(x).dtype == model.prior().dtype == tf.float64
     assert model.elbo(x, seed=(1, 2)).dtype == tf.float64
-    assert np.isfinite(model.log_likelihood(x, num_samples=3)).all()
     assert np.isfinite(model.sample(2)).all()
-    beta = beta_vae(beta="linear:0:1:4", capacity=1.0)
-    beta.compile(run_eagerly=True)
-    assert np.isfinite(beta.fit(x, verbose=0).history["loss"][0])
+
+
+@pytest.mark.xfail(strict=True, reason="the running sum of the draws starts in float32")
+def test_log_likelihood_in_double_precision():
+    keras.config.set_dtype_policy("float64")
+    assert vae().log_likelihood(X.astype("float64"), num_samples=3).dtype == tf.float64

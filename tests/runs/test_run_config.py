@@ -27,7 +27,12 @@ def test_what_is_left_out_takes_its_default():
 
 @pytest.mark.parametrize(
     ("training", "kept"),
-    [({}, "last"), ({"patience": 3}, "best"), ({"patience": 3, "keep": "last"}, "last"), ({"keep": "best"}, "best")],
+    [
+        ({}, "last"),
+        ({"patience": 3}, "best"),
+        ({"patience": 3, "keep": "last"}, "last"),
+        ({"keep": "best"}, "best"),
+    ],
 )
 def test_patience_keeps_the_best_model_unless_told_otherwise(training, kept):
     assert runs.TrainingConfig(**training).kept == kept

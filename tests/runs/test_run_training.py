@@ -97,9 +97,9 @@ def test_a_model_is_written_often_or_held_until_the_end(tiny, tmp_path, save_eve
     """A recorder writes the kept epoch, and leaves the model in memory as training left it."""
     monkeypatch.setattr("keras_vae.runs.recorder.SAVE_EVERY", save_every)
     model = runs.build_model(changed(tiny, "model", options={"hidden": [2]}), (8, 8, 1))
+    model.optimizer.build(model.trainable_variables)
     recorder = RunRecorder(tmp_path, tiny)
     recorder.set_model(model)
-    recorder.on_train_begin()
     for epoch in range(3):
         recorder.on_epoch_begin(epoch)
         for variable in model.trainable_variables:
@@ -140,6 +140,12 @@ def test_without_validation_examples_the_last_model_is_kept_and_logs_are_written
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
 
 
+def test_tensorboard_shows_pictures_and_latents_of_held_out_examples(tiny, tmp_path, without_xla):
+    run = runs.train(changed(tiny, "training", tensorboard=True, epochs=1), tmp_path / "run")
+    assert list((run.tensorboard / "images").glob("events.out.tfevents.*"))
+    assert len((run.tensorboard / "latents.tsv").read_text().splitlines()) == 16
+
+
 @pytest.mark.parametrize(
     ("section", "values", "hint"),
     [
@@ -148,8 +154,8 @@ def test_without_validation_examples_the_last_model_is_kept_and_logs_are_written
         ("model", {"likelihood": "bernouli"}, "Did you mean 'bernoulli'?"),
         ("model", {"posterior": "nromal"}, "Did you mean 'normal'?"),
         ("model", {"options": {"hiden": [8]}}, "Did you mean 'hidden'?"),
-        ("model", {"likelihood": "normal-fixed", "likelihood_options": {"sclae": 1}}, "likelihood_options"),
-        ("training", {"optimizer": "adma"}, "Did you mean 'adam'?"),
+        ("model", {"likelihood": "normal-fixed", "likelihood_options": {"sclae": 1}}, "sclae"),
+        ("training", {"optimizer": "sdg"}, "Did you mean 'sgd'?"),
         ("dataset", {"name": "digit"}, "Did you mean 'digits'?"),
         ("dataset", {"binarize": "dinamic"}, "Did you mean 'dynamic'?"),
         # Bytes for a likelihood of numbers in [0, 1].
@@ -177,8 +183,11 @@ def test_a_taken_folder_is_told_before_data_are_read(tiny, tmp_path):
 
 def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path, without_xla):
     config = changed(tiny, "training", optimizer="sgd", learning_rate=1e30, epochs=50)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(FloatingPointError, match="lower the learning rate") as error:
         runs.train(config, tmp_path / "run")
+    assert "\n" not in str(error.value)
+    run = runs.Run.open(tmp_path / "run")
+    assert run.history()["epoch"] == [1] and np.all(np.isfinite(weights(run.load_model())[0]))
 
 
 def test_training_options_reach_the_model(tiny):

@@ -87,7 +87,10 @@ def test_signatures_write_to_no_variable(signatures):
     for half in signatures.values():
         for signature in ("serving_default", "sample"):
             graph = half[signature].graph.as_graph_def()
-            nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+            nodes = [
+                *graph.node,
+                *(node for function in graph.library.function for node in function.node_def),
+            ]
             written = {node.op for node in nodes if "Assign" in node.op}
             # Random draws are functions of the seed alone.
             drawn = {node.op for node in nodes if "Random" in node.op and "Stateless" not in node.op}
@@ -115,7 +118,10 @@ def test_the_next_export_is_the_next_version_of_both(vae, tmp_path):
     (tmp_path / "net_encoder" / "7").mkdir(parents=True)
     (tmp_path / "net_encoder" / "notes").mkdir()
     written = serving.export(vae, tmp_path / "net")
-    assert [str(path.relative_to(tmp_path)) for path in written.values()] == ["net_encoder/8", "net_decoder/8"]
+    assert [str(path.relative_to(tmp_path)) for path in written.values()] == [
+        "net_encoder/8",
+        "net_decoder/8",
+    ]
 
 
 def test_no_version_is_ever_replaced(vae, tmp_path, monkeypatch):
@@ -158,7 +164,16 @@ def test_tensorflows_own_tool_runs_it_without_keras_vae(vae, paths, tmp_path):
     z = np.random.default_rng(0).normal(size=(2, LATENT)).astype("float32")
     np.save(tmp_path / "z.npy", z)
     tool = Path(sys.executable).with_name("saved_model_cli")
-    command = [tool, "run", "--dir", paths["decoder"], "--tag_set", "serve", "--signature_def", "serving_default"]
+    command = [
+        tool,
+        "run",
+        "--dir",
+        paths["decoder"],
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "serving_default",
+    ]
     files = ["--inputs", f"z={tmp_path / 'z.npy'}", "--outdir", tmp_path]
     done = subprocess.run([*command, *files], capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -176,7 +191,9 @@ def test_tensorflows_own_tool_shows_named_inputs_and_outputs(paths, capsys, monk
         assert not ended.value.code
         shown[half] = capsys.readouterr().out
     assert all(f"signature_def['{name}']" in shown["encoder"] for name in ("serving_default", "sample"))
-    assert "inputs['x']" in shown["encoder"] and f"shape: (-1, {', '.join(map(str, SHAPE))})" in shown["encoder"]
+    assert (
+        "inputs['x']" in shown["encoder"] and f"shape: (-1, {', '.join(map(str, SHAPE))})" in shown["encoder"]
+    )
     assert all(f"outputs['{name}']" in shown["encoder"] for name in ("mean", "stddev", "z"))
     assert all(f"inputs['{name}']" in shown["decoder"] for name in ("z", "seed", "count"))
     assert all(f"outputs['{name}']" in shown["decoder"] for name in ("mean", "x"))

@@ -1,0 +1,41 @@
+"""The command line in this process, and one tiny run that it trained."""
+
+import pytest
+from typer.testing import CliRunner
+
+from keras_vae import LatentVariableModel
+from keras_vae.cli import app
+
+TINY = ["--max-examples", "64", "--validation", "16", "--hidden", "8", "--latent-size", "2"]
+TINY += ["--epochs", "1", "--batch-size", "48", "--binarize", "threshold", "--verbose", "0"]
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Calls the command line; the result has `exit_code`, `stdout`, `stderr`."""
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def without_xla():
+    """Compiling takes most of the time of a small training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def trained(command, tiny, without_xla, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    done = command("train", *tiny, "--output", folder, "--num-samples", "3")
+    assert done.exit_code == 0, done.output
+    return folder, done.stdout

@@ -1,0 +1,126 @@
+"""From training to export, as a user types it."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae import runs
+
+
+def test_train_records_evaluates_and_draws(trained):
+    folder, shown = trained
+    run = runs.Run.open(folder)
+    assert run.history()["epoch"] == [1] and run.metrics()["num_samples"] == 3
+    assert len(list(run.pictures.glob("*.png"))) == 6
+    for word in ("ELBO", "reconstruction", "KL", "log-likelihood", "active units", str(folder)):
+        assert word in shown
+
+
+def test_options_go_into_the_config(trained):
+    config = runs.Run.open(trained[0]).config
+    assert config.dataset.binarize == "threshold" and config.dataset.validation == 16
+    assert config.model.options == {"hidden": [8]} and config.model.latent_size == 2
+    assert config.training.epochs == 1 and config.training.batch_size == 48
+
+
+def test_the_config_of_a_run_repeats_it_and_typed_options_win(command, trained, tmp_path):
+    folder, _ = trained
+    again = tmp_path / "again"
+    repeat = ["train", "--config", folder / "config.json", "--no-evaluate", "--verbose", "0"]
+    assert command(*repeat, "--output", again).exit_code == 0
+    first, second = (runs.Run.open(path).history() for path in (folder, again))
+    for name in first.keys() - {"seconds"}:
+        np.testing.assert_allclose(second[name], first[name], rtol=1e-6, atol=1e-6)
+    assert not (again / "metrics.json").exists() and not (again / "pictures").exists()
+
+    other = command(*repeat, "--output", again, "--overwrite", "--seed", "5", "--option", "dropout=0.25")
+    assert other.exit_code == 0
+    config = runs.Run.open(again).config
+    assert config.seed == 5 and config.model.options == {"hidden": [8], "dropout": 0.25}
+    assert config.dataset == runs.Run.open(folder).config.dataset
+
+
+def test_evaluate_prints_the_table_and_writes_it(command, trained):
+    folder, _ = trained
+    done = command("evaluate", folder, "--num-samples", "4", "--split", "validation", "--batch-size", "8")
+    assert done.exit_code == 0, done.output
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["split"] == "validation" and metrics["num_samples"] == 4
+    assert f"{metrics['elbo']['mean']:.3f}" in done.stdout and str(folder / "metrics.json") in done.stdout
+
+
+def test_sample_follows_its_seed(command, trained, tmp_path):
+    folder, _ = trained
+    drawn = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        path = tmp_path / f"{name}.npy"
+        done = command("sample", folder, "--num", "5", "--seed", seed, "--output", path, "--draw")
+        assert done.exit_code == 0 and done.stdout.strip() == str(path)
+        drawn.append(np.load(path))
+    assert drawn[0].shape == (5, 8, 8, 1) and set(np.unique(drawn[0])) == {0.0, 1.0}
+    assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[0], drawn[2])
+
+
+def test_sample_draws_a_picture_into_the_run_by_default(command, trained):
+    folder, _ = trained
+    (folder / "pictures" / "samples.png").unlink()
+    assert command("sample", folder, "--num", "4").exit_code == 0
+    assert (folder / "pictures" / "samples.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_export_writes_the_next_version(command, trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    monkeypatch.chdir(tmp_path)
+    for version in ("1", "2"):
+        done = command("export", folder)
+        assert done.exit_code == 0, done.output
+        for half in ("encoder", "decoder"):
+            path = f"saved_models/tiny_{half}/{version}"
+            assert path in done.stdout and tf.saved_model.contains_saved_model(path)
+    assert command("export", folder, "--output", "elsewhere/net").exit_code == 0
+    assert tf.saved_model.contains_saved_model("elsewhere/net_decoder/1")
+
+
+def test_the_demo_does_it_all(command, without_xla, tmp_path):
+    arguments = ["demo", "--output", tmp_path / "demo", "--export-to", tmp_path / "saved" / "digits"]
+    done = command(*arguments, "--epochs", "1", "--num-samples", "2")
+    assert done.exit_code == 0, done.output
+    run = runs.Run.open(tmp_path / "demo")
+    assert run.metrics()["num_examples"] == 360
+    assert len(list(run.pictures.glob("*.png"))) == 6
+    for half in ("encoder", "decoder"):
+        path = tmp_path / "saved" / f"digits_{half}" / "1"
+        assert tf.saved_model.contains_saved_model(str(path)) and str(path) in done.stdout
+    again = command(*arguments)
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config"),
+    [
+        (["--beta", "4", "--model", "beta-vae"], {"options": {"beta": 4.0}, "name": "beta-vae"}),
+        (["--beta", "linear:0:1:100"], {"options": {"beta": "linear:0:1:100"}}),
+        (["--hidden", ""], {"options": {"hidden": []}}),
+        (["--filters", "8, 16", "--network", "conv"], {"options": {"filters": [8, 16]}, "network": "conv"}),
+        (
+            ["--option", "kl=sampled", "--option", "num_samples=5"],
+            {"options": {"kl": "sampled", "num_samples": 5}},
+        ),
+        (
+            ["--likelihood", "normal-fixed", "--likelihood-option", "scale=0.1"],
+            {"likelihood": "normal-fixed", "likelihood_options": {"scale": 0.1}},
+        ),
+    ],
+)
+def test_what_is_typed_becomes_the_config(command, monkeypatch, arguments, config):
+    taken = []
+    monkeypatch.setattr(
+        "keras_vae.cli.steps.train", lambda *args: taken.append(args) or runs.Run(".", args[0])
+    )
+    done = command("train", *arguments, "--no-evaluate")
+    assert done.exit_code == 0, done.output
+    made, folder = taken[0][:2]
+    assert made == runs.RunConfig(model=runs.ModelConfig(**config))
+    assert str(folder) == f"runs/digits-{config.get('name', 'vae')}"

@@ -1,0 +1,134 @@
+"""How commands end that do not succeed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_vae import layers, networks, runs
+
+WITHOUT_LIBRARY = """
+import sys, types
+package = types.ModuleType("keras_vae")
+package.__path__ = [{path!r}]  # the commands without what `import keras_vae` brings
+sys.modules["keras_vae"] = package
+from typer.testing import CliRunner
+from keras_vae.cli import app
+for arguments in ([], ["train"], ["evaluate"], ["sample"], ["export"], ["demo"]):
+    result = CliRunner().invoke(app, [*arguments, "--help"])
+    assert result.exit_code == 0, result.output
+result = CliRunner().invoke(app, ["evaluate", "no-such-run"])
+assert result.exit_code == 2
+heavy = [name for name in ("tensorflow", "keras", "matplotlib", "numpy") if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+def test_help_and_mistakes_do_not_wait_for_tensorflow():
+    script = WITHOUT_LIBRARY.format(path=os.path.dirname(os.path.dirname(runs.__file__)))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_names_every_choice_of_the_library(command):
+    from keras_vae.layers.likelihoods import LIKELIHOODS, POSTERIORS
+    from keras_vae.networks.build import NETWORKS
+
+    shown = " ".join(command("train", "--help").stdout.replace("│", " ").split())
+    for name in (*runs.model_names(), *NETWORKS, *LIKELIHOODS, *POSTERIORS):
+        assert f" {name}" in shown, name
+    assert networks.option_names("mlp") and layers.__all__
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "export", "demo"])
+def test_every_command_explains_itself(command, name):
+    done = command(name, "--help")
+    assert (done.exit_code == 0 and "--output" in done.stdout) or name == "evaluate"
+
+
+def test_nothing_typed_is_a_question_for_help(command):
+    assert "Commands" in command().output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--model", "bata-vae"], "Did you mean 'beta-vae'?"),
+        (["train", "--network", "cnov"], "Did you mean 'conv'?"),
+        (["train", "--likelihood", "bernouli"], "Did you mean 'bernoulli'?"),
+        (["train", "--model", "vae", "--beta", "4"], "beta"),
+        (["train", "--model", "beta-vae", "--beta", "liner:0:1:9"], "Did you mean 'linear'?"),
+        (["train", "--hidden", "512;256"], "512,256"),
+        (["train", "--validation", "some"], "argument `validation`"),
+        (["train", "--option", "dropout"], "NAME=VALUE"),
+        (["train", "--epochs", "0"], "argument `epochs`"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--epocs", "3"], "--epochs"),
+        (["train", "--config", "no-such.json"], "no-such.json"),
+        (["train", "--dataset", "./no-such-folder"], "no-such-folder"),
+        (["evaluate", "no-such-run"], "an existing run folder"),
+        (["export", "no-such-run"], "an existing run folder"),
+        (["sample", "no-such-run", "--num", "0"], "--num"),
+        (["evaluate"], "RUN"),
+        (["trian"], "trian"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(command, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert words.lower() in done.stderr.lower()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_run_is_told_how_to_mend_it(command, tmp_path):
+    runs.Run.create(tmp_path / "cut", runs.RunConfig())
+    for name in ("evaluate", "export", "sample"):
+        done = command(name, tmp_path / "cut")
+        assert done.exit_code == 2 and "model.keras" in done.stderr
+        assert f"--config {tmp_path / 'cut' / 'config.json'}" in done.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_debug_keeps_the_traceback(command, place):
+    words = ["evaluate", "no-such-run"]
+    done = command(*(["--debug", *words] if place == "before" else [*words, "--debug"]))
+    assert isinstance(done.exception, ValueError)
+
+
+def test_an_interrupt_says_what_is_left(command, tmp_path, monkeypatch):
+    def interrupted(config, folder, **kwargs):
+        runs.Run.create(folder, config).write_history({"epoch": [1, 2, 3]})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "train", interrupted)
+    done = command("train", "--output", tmp_path / "run")
+    assert done.exit_code == 130 and "first 3 epochs" in done.stderr
+
+
+def test_ctrl_c_leaves_a_run_to_go_on_with(tiny, tmp_path):
+    """A real interrupt of a real process, in the middle of training."""
+    folder = tmp_path / "run"
+    arguments = [*tiny, "--epochs", "1000000", "--output", folder]
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_vae", "train", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    ) as process:
+        deadline = time.monotonic() + 240
+        while not (folder / "model.keras").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr and "model included" in stderr
+    run = runs.Run.open(folder)
+    # One step an epoch: the model is that of the last epoch in the history.
+    assert int(run.load_model().step.numpy()) == run.history()["epoch"][-1]

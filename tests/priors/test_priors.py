@@ -1,0 +1,146 @@
+"""What every prior must do, and closed forms of each."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae import priors
+
+tfd = tfp.distributions
+
+CASES = {
+    "StandardNormal": lambda shape=3, **kwargs: priors.StandardNormal(shape, **kwargs),
+    "NormalMixture": lambda shape=3, **kwargs: priors.NormalMixture(shape, 4, **kwargs),
+}
+EVERY = pytest.mark.parametrize("build", CASES.values(), ids=CASES)
+Z = np.random.default_rng(0).normal(size=(7, 3)).astype("float32")
+
+
+def test_every_public_prior_has_a_case():
+    public = {getattr(priors, name) for name in priors.__all__}
+    public = {kind for kind in public if inspect.isclass(kind) and issubclass(kind, priors.Prior)}
+    assert public - {priors.Prior} == {type(build()) for build in CASES.values()}
+
+
+@EVERY
+@pytest.mark.parametrize(("shape", "event"), [(3, (3,)), ((3,), (3,)), ([2, 3], (2, 3)), ((1,), (1,))])
+def test_shapes(build, shape, event):
+    prior = build(shape)
+    assert prior.event_shape == event
+    p = prior()
+    assert isinstance(p, tfd.Distribution)
+    assert (p.batch_shape, p.event_shape) == ((), event)
+    assert p.sample(5, seed=(1, 2)).shape == (5, *event)
+    assert p.log_prob(p.sample(5, seed=(1, 2))).shape == (5,)
+
+
+@EVERY
+def test_config_round_trip(build):
+    prior = build()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(prior))
+    assert type(again) is type(prior)
+    assert again.get_config() == prior.get_config()
+    np.testing.assert_array_equal(again().log_prob(Z), prior().log_prob(Z))
+    names = set(inspect.signature(type(prior).__init__).parameters) - {"self", "kwargs"}
+    assert names <= set(prior.get_config())
+
+
+@EVERY
+def test_log_prob_is_finite_far_out(build):
+    far = np.float32([[1e4] * 3, [-1e4] * 3, [0.0] * 3])
+    assert np.isfinite(build()().log_prob(far)).all()
+
+
+@EVERY
+def test_every_trainable_variable_gets_a_gradient(build):
+    prior = build()
+    with tf.GradientTape() as tape:
+        loss = -tf.reduce_mean(prior().log_prob(Z))
+    for variable, gradient in zip(
+        prior.trainable_variables, tape.gradient(loss, prior.trainable_variables), strict=True
+    ):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.any(gradient), variable.path
+
+
+@EVERY
+def test_weights_belong_to_the_model_and_stay_in_full_precision(build):
+    keras.config.set_dtype_policy("mixed_float16")
+    prior = build()
+    assert prior().dtype == tf.float32
+    assert all(v.dtype == "float32" for v in prior.trainable_variables)
+    keras.config.set_dtype_policy("float64")
+    assert build()().dtype == tf.float64
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [0, -1, (2, 0), "a", 1.5])
+def test_bad_event_shape(build, shape):
+    with pytest.raises(ValueError, match="event_shape"):
+        build(shape)
+
+
+def test_standard_normal_against_scipy():
+    expected = scipy.stats.norm.logpdf(np.float64(Z)).sum(axis=1)
+    np.testing.assert_allclose(priors.StandardNormal(3)().log_prob(Z), expected, rtol=1e-6)
+    assert priors.StandardNormal(3).trainable_variables == []
+
+
+def test_mixture_of_one_is_the_standard_normal_at_first():
+    mixture = priors.NormalMixture(3, num_components=1)
+    # softplus of the stored constant is 1 to float32 precision.
+    np.testing.assert_allclose(mixture().log_prob(Z), priors.StandardNormal(3)().log_prob(Z), rtol=1e-6)
+
+
+def test_mixture_against_numpy():
+    mixture = priors.NormalMixture(3, 4)
+    rng = np.random.default_rng(3)
+    values = [rng.normal(size=v.shape) for v in (mixture.logits, mixture.loc, mixture.raw_scale)]
+    for variable, value in zip((mixture.logits, mixture.loc, mixture.raw_scale), values, strict=True):
+        variable.assign(value)
+    logits, loc, raw_scale = values
+    components = scipy.stats.norm.logpdf(Z[:, None], loc, np.log1p(np.exp(raw_scale))).sum(axis=-1)
+    expected = scipy.special.logsumexp(components + scipy.special.log_softmax(logits), axis=1)
+    np.testing.assert_allclose(mixture().log_prob(Z), expected, rtol=1e-5)
+
+
+def test_components_of_a_mixture_start_apart_and_by_the_seed():
+    first, again, other = (np.array(priors.NormalMixture(3, 4, seed=seed).loc) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert len(np.unique(first, axis=0)) == 4
+
+
+def test_mixture_learns_clusters():
+    """Two clusters of points, from a mixture of two: their log-likelihood is reached within 0.05 nats."""
+    rng = np.random.default_rng(0)
+    centre = rng.choice([-4.0, 4.0], size=(500, 1))
+    points = (centre + 0.5 * rng.normal(size=(500, 2))).astype("float32")
+    mixture = priors.NormalMixture(2, 2, seed=1)
+    optimizer = keras.optimizers.Adam(0.1)
+    optimizer.build(mixture.trainable_variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(mixture().log_prob(points))
+        optimizer.apply(tape.gradient(loss, mixture.trainable_variables), mixture.trainable_variables)
+        return loss
+
+    for _ in range(300):
+        loss = step()
+    sides = np.sign(points[:, :1])
+    truth = scipy.stats.norm.logpdf(points, 4.0 * sides, 0.5).sum(axis=1) + np.log(0.5)
+    assert float(loss) == pytest.approx(-truth.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "two", None])
+def test_bad_number_of_components(count):
+    with pytest.raises(ValueError, match="num_components"):
+        priors.NormalMixture(3, count)

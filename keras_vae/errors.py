@@ -27,10 +27,7 @@ def invalid(argument: str, expected: str, received: object, hint: str = "") -> V
     shown = " ".join(str(shown).split())
     if len(shown) > 200:
         shown = shown[:197] + "..."
-    message = (
-        f"Invalid value received for argument `{argument}`. Expected: {expected}. "
-        f"Received: {shown}."
-    )
+    message = f"Invalid value received for argument `{argument}`. Expected: {expected}. Received: {shown}."
     return ValueError(f"{message} {hint}".rstrip())
 
 

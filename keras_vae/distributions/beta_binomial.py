@@ -29,8 +29,8 @@ class BetaBinomial(tfd.BetaBinomial):
     """
 
     def _sample_n(self, n, seed=None):
-        # Polya's urn: trial i succeeds with probability (c1 + successes so far) / (c1 + c0 + i). TFP's draws by
-        # way of a beta distribution take XLA half a minute to compile.
+        # Polya's urn: trial i succeeds with probability (c1 + successes so far) / (c1 + c0 + i). TFP's draws
+        # by way of a beta distribution take XLA half a minute to compile.
         shape = tf.concat([[n], self._batch_shape_tensor()], axis=0)
         seed = tfp.random.sanitize_seed(seed, salt="beta_binomial")
         total = self.concentration1 + self.concentration0

@@ -133,7 +133,7 @@ class DistributionLayer(keras.layers.Layer):
         return {name: getattr(self, name) for name in self._arguments}
 
     def call(self, inputs: Any) -> tfd.Distribution:
-        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        seed = _seed_of_replica(tf.cast(self.seed_generator.next(), tf.int32))
         return coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
 
     # Traced, since only the distribution knows the shape and dtype of what it converts to. Layers that wrap
@@ -312,6 +312,14 @@ def full_precision(dtype: Any) -> Any:
     """`dtype` for a layer, or float32 where it, or the global policy if it is None, is of half precision."""
     policy = keras.dtype_policies.get(dtype)
     return "float32" if policy.compute_dtype in ("float16", "bfloat16") else dtype
+
+
+def _seed_of_replica(seed: tf.Tensor) -> tf.Tensor:
+    """Another seed in every replica of a `tf.distribute` strategy; their generators are copies of one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
 
 
 def _symbolic(shape: Any, dtype: str) -> Any:

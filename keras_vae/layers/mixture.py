@@ -56,6 +56,7 @@ class MixtureSameFamily(DistributionLayer):
         if not isinstance(component_layer, DistributionLayer):
             raise invalid("component_layer", "a distribution layer", component_layer)
         self.component_layer = component_layer
+        self.built = True  # The component's weights are its own to make.
 
     @property
     def support(self) -> Support:  # type: ignore[override]

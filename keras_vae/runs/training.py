@@ -57,16 +57,16 @@ def train(
 
     Example:
 
-    >>> import tempfile
     >>> from keras_vae import runs
     >>> config = runs.RunConfig(
-    ...     dataset=runs.DatasetConfig("digits", max_examples=64),
-    ...     model=runs.ModelConfig(latent_size=2, options={"hidden": [8]}),
-    ...     training=runs.TrainingConfig(epochs=2))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = runs.train(config, f"{folder}/first")
-    ...     run.history()["epoch"], run.load_model().latent_shape
-    ([1, 2], (2,))
+    ...     dataset=runs.DatasetConfig("digits", binarize="dynamic"),
+    ...     model=runs.ModelConfig("bata-vae", latent_size=8, options={"beta": 4.0}),
+    ...     training=runs.TrainingConfig(epochs=50))
+    >>> runs.train(config, "runs/first")
+    Traceback (most recent call last):
+    ...
+    ValueError: Invalid value received for argument `model`. Expected: one of 'beta-vae', 'vae'. Received: \
+bata-vae. Did you mean 'beta-vae'?
     """
     import keras
 

@@ -203,13 +203,14 @@ def test_trains_last_in_a_jitted_model():
 
 @all_cases
 def test_gradients_and_means_under_xla(case):
-    x, y = case.data()
-    model = case.model()
-    weights = model.trainable_variables
+    _, y = case.data()
+    layer = case.make()
+    params = tf.Variable(np.random.default_rng(1).normal(size=(BATCH, case.size)), dtype=tf.float32)
+    weights = [params, *(weight.value for weight in layer.trainable_variables)]
 
     def results():
         with tf.GradientTape() as tape:
-            p = model(x)
+            p = layer.distribution(params)
             loss = tf.reduce_mean(negative_log_likelihood(y, p))
         return loss, p.mean(), tape.gradient(loss, weights)
 
@@ -219,7 +220,7 @@ def test_gradients_and_means_under_xla(case):
     np.testing.assert_allclose(jitted_mean, mean, rtol=1e-5, atol=1e-5)
     for weight, gradient, jitted in zip(weights, gradients, jitted_gradients, strict=True):
         assert np.isfinite(jitted).all()
-        assert np.any(jitted), f"{weight.path} got no gradient"
+        assert np.any(jitted), f"{weight.name} got no gradient"
         np.testing.assert_allclose(jitted, gradient, rtol=1e-3, atol=1e-5)
 
 
@@ -227,14 +228,12 @@ def test_gradients_and_means_under_xla(case):
     "name",
     [
         "IndependentBetaBinomial",
-        "IndependentCategorical",
         "IndependentContinuousBernoulli",
-        "IndependentPoisson",
         "MixtureDiscretizedLogistic",
     ],
 )
 def test_draws_under_xla(name):
-    """Of the distributions whose draws are more than noise moved and scaled."""
+    """Of the distributions with samplers of ours."""
     layer = CASES[name].make()
     p = layer.distribution(tf.zeros([1, layer.num_params]))
     draws = tf.function(lambda: p.sample(500, seed=SEED), jit_compile=True)().numpy()
@@ -278,17 +277,16 @@ def test_double_precision(case):
 @all_cases
 def test_sequences_are_batches_of_batches(case):
     _, y = case.data()
-    params = np.random.default_rng(1).normal(size=(BATCH, 5, case.size)).astype("float32")
+    params = np.random.default_rng(1).normal(size=(BATCH, 2, case.size)).astype("float32")
     layer = case.make(convert_to_tensor_fn="mean")
     p = layer(params)
-    assert p.batch_shape == (BATCH, 5)
-    assert p.log_prob(np.stack([y] * 5, 1)).shape == (BATCH, 5)
-    third = layer(params[:, 3])
-    np.testing.assert_allclose(p.mean()[:, 3], third.mean(), rtol=1e-5, atol=1e-6)
-    assert layer(keras.Input((5, case.size))).shape == (None, 5, *y.shape[1:])
+    assert p.batch_shape == (BATCH, 2)
+    assert p.log_prob(np.stack([y] * 2, 1)).shape == (BATCH, 2)
+    second = layer(params[:, 1])
+    np.testing.assert_allclose(p.mean()[:, 1], second.mean(), rtol=1e-5, atol=1e-6)
     assert layer(keras.Input((None, case.size))).shape == (None, None, *y.shape[1:])
     wrapped = keras.layers.TimeDistributed(layer)
-    assert wrapped(keras.Input((5, case.size))).shape == (None, 5, *y.shape[1:])
+    assert wrapped(keras.Input((2, case.size))).shape == (None, 2, *y.shape[1:])
     np.testing.assert_allclose(wrapped(params), p.mean(), rtol=1e-5, atol=1e-5)
 
 

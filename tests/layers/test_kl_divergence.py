@@ -137,7 +137,7 @@ def test_a_layer_as_prior_is_trained_and_saved_with_the_model(prior, kind, tmp_p
     weights = prior.trainable_variables
     assert {w.path for w in weights} <= {w.path for w in model.trainable_variables}
     before = [w.numpy() for w in weights]
-    model.compile("sgd", loss=NegativeLogLikelihood(), jit_compile=False)
+    model.compile("sgd", loss=NegativeLogLikelihood(), run_eagerly=True)
     model.fit(np.ones([4, 3]), np.ones([4, 2]), verbose=0)
     assert all((w.numpy() != old).any() for w, old in zip(weights, before, strict=True))
     model.save(tmp_path / "model.keras")

@@ -28,6 +28,12 @@ LOG_PX = MARGINAL.logpdf(X.astype("float64"))
 NATS = 2e-5
 
 
+@pytest.fixture(autouse=True)
+def plain_functions(monkeypatch):
+    """Compiling takes longer than all the rest; one test of the log-likelihood does it."""
+    monkeypatch.setattr(models.VAE, "jit_compile_by_default", lambda model: False)
+
+
 def raw_scale(scale):
     """The parameter that softplus makes into `scale`."""
     return np.log(np.expm1(scale))
@@ -67,8 +73,9 @@ def test_importance_weights_of_the_exact_posterior_are_constant():
     np.testing.assert_allclose(log_weights, np.tile(LOG_PX, (7, 1)), atol=NATS)
 
 
-@pytest.mark.parametrize("num_samples", [1, 3, 1000])
-def test_log_likelihood_with_the_exact_posterior_is_exact(num_samples):
+@pytest.mark.parametrize(("num_samples", "jit"), [(1, False), (3, True), (1000, False)])
+def test_log_likelihood_with_the_exact_posterior_is_exact(num_samples, jit, monkeypatch):
+    monkeypatch.setattr(models.VAE, "jit_compile_by_default", lambda model: jit)
     estimate = build().log_likelihood(X, num_samples=num_samples, batch_size=32)
     assert estimate.shape == (len(X),)
     np.testing.assert_allclose(estimate, LOG_PX, atol=NATS)

@@ -94,24 +94,28 @@ def test_weights_of_one_are_none():
     assert weighted_history == history
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        vae,
-        pytest.param(
-            lambda: beta_vae(capacity=2.0),
-            marks=pytest.mark.xfail(strict=True, reason="the sign of KL - C is that of the unweighted mean"),
-            id="capacity",
-        ),
-    ],
-)
+OTHER = X.copy()
+OTHER[2::4] = 40.0
+
+
+def capacity_between():
+    """A capacity between the mean KLs of the batches with and without the examples of weight 0."""
+    model = beta_vae()
+    kl = [np.mean(model.encode(x).kl_divergence(model.prior())) for x in (X, OTHER)]
+    keras.utils.set_random_seed(7)
+    return beta_vae(capacity=float(np.mean(kl)))
+
+
+WEIGHTLESS_SIGN = pytest.mark.xfail(strict=True, reason="the sign of KL - C is that of the unweighted mean")
+
+
+@pytest.mark.parametrize("build", [vae, pytest.param(capacity_between, marks=WEIGHTLESS_SIGN)])
 def test_weight_of_zero_removes_an_example(build):
     """What an example of weight 0 holds makes no difference."""
     weight = np.array([1, 1, 0, 1] * 3, "float32")
-    other = X.copy()
-    other[2::4] = 40.0
-    first, history = after_one_epoch(X, Y, build=build, sample_weight=weight)
-    second, other_history = after_one_epoch(other, Y, build=build, sample_weight=weight)
+    options = {"build": build, "sample_weight": weight, "batch_size": 12}
+    first, history = after_one_epoch(X, Y, **options)
+    second, other_history = after_one_epoch(OTHER, Y, **options)
     np.testing.assert_allclose(second, first, rtol=1e-6)
     assert other_history["loss"] == pytest.approx(history["loss"], rel=1e-6)
 

@@ -87,22 +87,50 @@ def test_fewer_examples_than_a_batch():
     assert_agree(train(X[:7]), train(X[:7], options={"run_eagerly": True}))
 
 
-def test_steps_per_epoch_continue_through_the_data():
+OVERRUN = "64 steps per execution, whatever number of steps was asked for"
+
+
+@pytest.mark.parametrize(
+    "steps", [1, pytest.param("auto", marks=pytest.mark.xfail(strict=True, reason=OVERRUN))]
+)
+def test_steps_per_epoch_continue_through_the_data(steps):
     repeated = batches(X, Y, WEIGHT).repeat()
-    steps = {"steps_per_epoch": 2, "epochs": 3}
-    eager = train(repeated, options={"run_eagerly": True}, **steps)
-    plain = train(repeated, options=PLAIN, **steps)
+    options = {"steps_per_epoch": 2, "epochs": 3}
+    eager = train(repeated, options={"run_eagerly": True}, **options)
+    plain = train(repeated, options={**PLAIN, "steps_per_execution": steps}, **options)
     assert int(plain[0].step) == 6
     assert_agree(plain, eager)
+
+
+@pytest.mark.xfail(strict=True, reason=OVERRUN)
+def test_steps_of_evaluation():
+    model = build(jit_compile=False)
+    expected = model.evaluate(X[:64], verbose=0, return_dict=True)["kl"]
+    assert model.evaluate(batches(X), steps=2, verbose=0, return_dict=True)["kl"] == pytest.approx(expected)
+
+
+def test_python_data_sets():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return X[index * BATCH : (index + 1) * BATCH]
+
+    plain = build(jit_compile=False)
+    plain.fit(Batches(), epochs=2, shuffle=False, verbose=0)
+    assert int(plain.step) == 6
+    eager, _ = train(X, options={"run_eagerly": True})
+    np.testing.assert_allclose(trainable(plain), trainable(eager), atol=1e-4)
 
 
 def test_evaluation_is_the_same_on_every_path():
     results = []
     for options, arguments in (
-        ({"run_eagerly": True}, {"x": X, "batch_size": BATCH}),
-        ({"jit_compile": False}, {"x": X, "batch_size": BATCH}),
-        ({"jit_compile": False}, {"x": batches(X)}),
-        ({}, {"x": X, "batch_size": BATCH}),
+        ({"run_eagerly": True}, {"x": X, "batch_size": 35}),
+        ({"jit_compile": False}, {"x": X, "batch_size": 35}),
+        ({"jit_compile": False}, {"x": batches(X, size=35)}),
+        ({}, {"x": X, "batch_size": 35}),
     ):
         results.append(build(**options).evaluate(**arguments, verbose=0, return_dict=True))
     for result in results[1:]:

@@ -20,7 +20,7 @@ def command():
     return call
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def without_xla():
     """Compiling takes most of the time of a small training."""
     with pytest.MonkeyPatch.context() as patch:

@@ -17,11 +17,13 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def trained(tiny, tmp_path_factory):
+def trained(tiny, without_xla, tmp_path_factory):
     return runs.train(tiny, tmp_path_factory.mktemp("runs") / "tiny")
 
 
-@pytest.fixture
-def without_xla(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def without_xla():
     """Compiling takes most of the time of a small training, and changes nothing in what runs record."""
-    monkeypatch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)
+        yield

@@ -85,7 +85,7 @@ def test_pictures_are_given_what_they_say(trained, monkeypatch):
     assert given["training_curves"][0][0].keys() == trained.history().keys() - {"epoch", "seconds"}
 
 
-def test_tables_have_no_pictures_of_images(tmp_path, without_xla):
+def test_tables_have_no_pictures_of_images(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "table.npz", x_train=rng.random((64, 6)), x_test=rng.random((32, 6)))
     config = runs.RunConfig(

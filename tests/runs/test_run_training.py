@@ -78,7 +78,7 @@ def test_another_seed_gives_other_weights_data_and_draws(tiny):
     assert not equal(first, second) and not np.array_equal(x, other_x)
 
 
-def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path, without_xla):
+def test_an_interrupt_leaves_the_last_finished_epoch(tiny, tmp_path):
     seen = Weights(interrupt_in=2)
     config = changed(tiny, "training", epochs=5)
     with pytest.raises(KeyboardInterrupt):
@@ -115,7 +115,7 @@ def test_a_model_is_written_often_or_held_until_the_end(tiny, tmp_path, save_eve
     assert np.all(model.trainable_variables[0].numpy() == 9)
 
 
-def test_patience_ends_training_and_keeps_the_best_epoch(tiny, tmp_path, without_xla):
+def test_patience_ends_training_and_keeps_the_best_epoch(tiny, tmp_path):
     seen = Weights()
     # So long strides that the loss soon goes up.
     config = changed(tiny, "training", patience=1, learning_rate=0.1, epochs=100)
@@ -133,14 +133,14 @@ def test_the_best_model_needs_validation_examples(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_without_validation_examples_the_last_model_is_kept_and_logs_are_written(tiny, tmp_path, without_xla):
+def test_without_validation_examples_the_last_model_is_kept_and_logs_are_written(tiny, tmp_path):
     config = changed(changed(tiny, "dataset", validation=0), "training", tensorboard=True, epochs=1)
     run = runs.train(config, tmp_path / "run")
     assert "val_loss" not in run.history() and run.model_path.is_file()
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
 
 
-def test_tensorboard_shows_pictures_and_latents_of_held_out_examples(tiny, tmp_path, without_xla):
+def test_tensorboard_shows_pictures_and_latents_of_held_out_examples(tiny, tmp_path):
     run = runs.train(changed(tiny, "training", tensorboard=True, epochs=1), tmp_path / "run")
     assert list((run.tensorboard / "images").glob("events.out.tfevents.*"))
     assert len((run.tensorboard / "latents.tsv").read_text().splitlines()) == 16
@@ -181,7 +181,7 @@ def test_a_taken_folder_is_told_before_data_are_read(tiny, tmp_path):
         runs.train(changed(tiny, "dataset", name="no-such-data"), tmp_path)
 
 
-def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path, without_xla):
+def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path):
     config = changed(tiny, "training", optimizer="sgd", learning_rate=1e30, epochs=50)
     with pytest.raises(FloatingPointError, match="lower the learning rate") as error:
         runs.train(config, tmp_path / "run")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # A traversal goes from -3 to 3, where a standard normal has 99.7% of its mass.
 _REACH = 3.0
 _DPI = 100
+_SEED = (0, 0)
 
 
 class TensorBoardImages(keras.callbacks.Callback):
@@ -78,7 +79,7 @@ class TensorBoardImages(keras.callbacks.Callback):
         from keras_vae import plots
 
         model, first = self.model, self.x[: self.num]
-        samples = model.sample(self.num**2, seed=0, mean=True)
+        samples = model.sample(self.num**2, seed=_SEED, mean=True)
         figures = {
             "reconstructions": plots.reconstructions(
                 self._shown(first), self._shown(model.reconstruct(first)), num=self.num

@@ -60,7 +60,7 @@ def kl_per_dimension(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | No
 
 
 def _factors(distribution: tfd.Distribution) -> tfd.Distribution | None:
-    if isinstance(distribution, tfd.Independent):
+    if isinstance(distribution, tfd.Independent) and distribution.distribution.event_shape.rank == 0:
         return distribution.distribution
     if isinstance(distribution, tfd.MultivariateNormalDiag):
         return tfd.Normal(distribution.mean(), distribution.stddev())

@@ -34,9 +34,7 @@ def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
     if prior is not None and not isinstance(prior, Prior):
         raise invalid("prior", "a keras_vae.priors.Prior, or None for a standard normal", prior)
     data_shape = _input_shape("encoder", encoder)
-    # Sizes that the network leaves open, such as the length of a sequence, are tried with 8.
-    probe = tf.zeros([2, *(8 if size is None else size for size in data_shape)])
-    q = _distribution("encoder", encoder, probe)
+    q = _distribution("encoder", encoder, probe(data_shape))
     latent_shape = tuple(q.event_shape)
     _check_one_per_example("encoder", q)
     if prior is not None and prior.event_shape != latent_shape:
@@ -80,8 +78,13 @@ def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) ->
     )
 
 
-def _distribution(name: str, network: keras.layers.Layer, probe: tf.Tensor) -> tfd.Distribution:
-    output = network(probe, training=False)
+def probe(shape: tuple) -> tf.Tensor:
+    """Two examples of zeros. Sizes left open, such as the length of a sequence, are tried with 8."""
+    return tf.zeros([2, *(8 if size is None else size for size in shape)])
+
+
+def _distribution(name: str, network: keras.layers.Layer, zeros: tf.Tensor) -> tfd.Distribution:
+    output = network(zeros, training=False)
     if isinstance(output, tfd.Distribution):
         return output
     raise invalid(
@@ -122,7 +125,7 @@ def as_float(x: Any) -> tf.Tensor:
 def check_batch(name: str, value: Any, shape: tuple, any_batch: bool = False) -> tf.Tensor:
     """`value` as a float tensor `[batch] + shape`; a `ValueError` where it is not."""
     value = tf.convert_to_tensor(value)
-    if not (value.dtype.is_floating or value.dtype.is_integer):
+    if not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
         raise invalid(name, "numbers", f"dtype {value.dtype.name}")
     expected = f"shape [batch] + {shape}"
     rank = value.shape.rank
@@ -143,22 +146,48 @@ def support_of(decoder: keras.layers.Layer) -> Support:
     return layer.support if isinstance(layer, DistributionLayer) else REAL
 
 
+_NOT_DATA = (list, tuple, dict, str, bytes, int, float, tf.RaggedTensor, tf.SparseTensor)
+
+
 def check_data(name: str, data: Any, shape: tuple, support: Support) -> None:
     """Holds training data against the model before anything is computed.
 
-    Arrays are read whole; of a `tf.data.Dataset`, the element's specification and the first batch; other
-    sources (generators, `PyDataset`) are left to Keras.
+    Arrays are read whole; of a `tf.data.Dataset`, the element's specification and the first batch, which a
+    source that counts its passes will notice; other sources (generators, `PyDataset`) are left to Keras.
     """
     if isinstance(data, tf.data.Dataset):
         _check_spec(name, data.element_spec, shape)
-        first = next(iter(data.take(1)), None)
+        # Data in memory are looked at there: a batch taken beforehand would shift the draws of the passes.
+        source = getattr(data, "resident", None)
+        if source is not None and len(source.x):
+            first = source.transform(tf.convert_to_tensor(source.x[:1024]), source.batch_seed(0, 0))
+        else:
+            first = next(iter(data.take(1)), None)
         if first is None:
             raise invalid(name, "at least one batch", "an empty tf.data.Dataset")
         data = keras.utils.unpack_x_y_sample_weight(first)[0].numpy()
+    if isinstance(data, _NOT_DATA) or data is None:
+        raise invalid(
+            name,
+            "an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator",
+            f"a {type(data).__name__}",
+            "Make one array of it, as with numpy.stack." if isinstance(data, (list, tuple)) else "",
+        )
     if isinstance(data, tf.Tensor):
         data = data.numpy()
     if isinstance(data, np.ndarray):
         _check_array(name, data, shape, support)
+
+
+def check_lengths(data: dict[str, Any]) -> None:
+    """Raises unless labels and weights are as many as the examples, and weights one number each."""
+    count = len(data["x"])
+    for name, value in data.items():
+        if len(value) != count:
+            raise invalid(name, f"{count} rows, as x has", f"{len(value)} rows")
+    weight = data.get("sample_weight")
+    if weight is not None and int(np.prod(weight.shape)) != count:
+        raise invalid("sample_weight", "one number per example", f"shape {tuple(weight.shape)}")
 
 
 def _check_spec(name: str, spec: Any, shape: tuple) -> None:

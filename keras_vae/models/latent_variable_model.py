@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -56,7 +57,10 @@ class LatentVariableModel(ResidentTrainer):
         self.prior = StandardNormal(shapes.latent) if prior is None else prior
         self.data_shape, self.latent_shape = shapes.data, shapes.latent
         self.seed = seed
+        # For calls outside of training.
         self.seed_generator = keras.random.SeedGenerator(seed)
+        # Training draws by this seed and the step, so that a resumed run draws what it would have drawn.
+        self._draw_seed = keras.random.SeedGenerator(seed).state
         # Training steps taken, the argument of every schedule. Saved and resumed with the weights.
         self.step = self.add_weight(
             name="step", shape=(), initializer="zeros", trainable=False, dtype="int32"
@@ -66,7 +70,20 @@ class LatentVariableModel(ResidentTrainer):
         # Weight decay and the like, added by the layers of the networks themselves.
         self._regularization = keras.metrics.Mean(name="regularization")
         self._regularized = False
-        self.built = True
+        self._try_once()
+
+    def _try_once(self) -> None:
+        """One batch of zeros through the model and its objective, so that what cannot work fails now."""
+        x = checks.probe(self.data_shape)
+        self(x)
+        parts = self.objective.parts(self.terms(x))
+        names = self.objective.part_names
+        if set(parts) != set(names) or any(part.shape != x.shape[:1] for part in parts.values()):
+            raise invalid(
+                "objective",
+                f"parts named {', '.join(names)}, each of shape [batch]",
+                {name: tuple(part.shape) for name, part in parts.items()},
+            )
 
     @classmethod
     def create(
@@ -157,6 +174,7 @@ class LatentVariableModel(ResidentTrainer):
         num_samples: int | None = None,
         seed: tf.Tensor | None = None,
         training: bool = False,
+        sample_weight: tf.Tensor | None = None,
     ) -> Terms:
         """The table of terms of one batch, which objectives and estimates read."""
         return Terms(
@@ -168,6 +186,7 @@ class LatentVariableModel(ResidentTrainer):
             num_samples=num_samples or self.objective.num_samples,
             seed=self._next_seed() if seed is None else seed,
             step=self.step,
+            sample_weight=sample_weight,
         )
 
     def elbo(self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None) -> tf.Tensor:
@@ -203,7 +222,7 @@ class LatentVariableModel(ResidentTrainer):
             terms, loss = self._loss(x, y, sample_weight, training=True)
             scaled = self._scaled(loss, self.optimizer)
             if critic is not None:
-                critic_loss = self._critic_loss(terms, sample_weight)
+                critic_loss = self._critic_loss(terms)
                 critic_scaled = self._scaled(critic_loss, self.critic_optimizer)
         # Both gradients before either step: the two players move at once.
         gradients = tape.gradient(scaled, weights)
@@ -218,7 +237,7 @@ class LatentVariableModel(ResidentTrainer):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         terms, _ = self._loss(x, y, sample_weight, training=False)
         if self.objective.critic is not None:
-            self._critic_loss(terms, sample_weight)
+            self._critic_loss(terms)
         return self.get_metrics_result()
 
     def predict_step(self, data: Any) -> tf.Tensor:
@@ -229,7 +248,10 @@ class LatentVariableModel(ResidentTrainer):
         """Asks the objective, adds its parts as losses and tracks them; the loss is their sum."""
         self._clear_losses()
         x = checks.as_float(x)
-        terms = self.terms(x, y, training=training)
+        if sample_weight is not None:
+            sample_weight = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+        seed = self._step_seed(training)
+        terms = self.terms(x, y, seed=seed, training=training, sample_weight=sample_weight)
         parts = self.objective.parts(terms)
         for name, part in parts.items():
             self.add_loss(_reduce(part, sample_weight))
@@ -247,11 +269,11 @@ class LatentVariableModel(ResidentTrainer):
             self._compile_metrics.update_state(x, self._reconstruction(x), sample_weight=sample_weight)
         return terms, loss
 
-    def _critic_loss(self, terms: Terms, sample_weight: Any) -> tf.Tensor:
+    def _critic_loss(self, terms: Terms) -> tf.Tensor:
         parts = self.objective.critic_parts(terms)
         for name, part in parts.items():
-            self._track(name, part, sample_weight)
-        return tf.add_n([_reduce(part, sample_weight) for part in parts.values()])
+            self._track(name, part, terms.sample_weight)
+        return tf.add_n([_reduce(part, terms.sample_weight) for part in parts.values()])
 
     def _track(self, name: str, values: Any, sample_weight: Any) -> None:
         values = tf.convert_to_tensor(values)
@@ -270,11 +292,31 @@ class LatentVariableModel(ResidentTrainer):
         q = self.encoder(checks.as_float(x), training=False)
         return self.decoder(q.mean(), training=False).mean()
 
+    def _step_seed(self, training: bool) -> tf.Tensor:
+        """The seed of one step: by the step in training, by the examples seen so far in evaluation.
+
+        So validation draws the same every time and takes nothing from training.
+        """
+        count = self.step if training else tf.cast(self._loss_tracker.count, tf.int32)
+        seed = _fold_in(_fold_in(tf.cast(self._draw_seed, tf.int32), int(training)), count)
+        replica = tf.distribute.get_replica_context()
+        if self._distribute_strategy is None or replica is None:
+            return seed
+        return _fold_in(seed, replica.replica_id_in_sync_group)
+
     def _next_seed(self) -> tf.Tensor:
         return tf.cast(self.seed_generator.next(), tf.int32)
 
     def _seed_or_next(self, seed: int | tf.Tensor | None) -> tf.Tensor:
-        return self._next_seed() if seed is None else tfp.random.sanitize_seed(seed)
+        if seed is None:
+            return self._next_seed()
+        if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+            # Both halves of 64 bits, as signed 32-bit numbers.
+            return tf.constant(np.array([int(seed) % 2**64], np.uint64).view(np.int32))
+        pair = tf.convert_to_tensor(seed)
+        if pair.shape != (2,) or not pair.dtype.is_integer:
+            raise invalid("seed", "an integer, or two integers", seed)
+        return tf.cast(pair, tf.int32)
 
     # --- Keras ---------------------------------------------------------------------------------
 
@@ -305,9 +347,12 @@ class LatentVariableModel(ResidentTrainer):
         return cls(**deserialize_arguments(config))
 
 
-def _reduce(part: tf.Tensor, sample_weight: Any) -> tf.Tensor:
+def _fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+    # By name, since the automatic choice of algorithm differs between devices.
+    return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg="philox")
+
+
+def _reduce(part: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
     """The mean over the batch of `[B]` values, each times its weight, as Keras reduces losses."""
     part = tf.cast(part, tf.float32)
-    if sample_weight is not None:
-        part *= tf.reshape(tf.cast(sample_weight, tf.float32), tf.shape(part))
-    return tf.reduce_mean(part)
+    return tf.reduce_mean(part if sample_weight is None else part * sample_weight)

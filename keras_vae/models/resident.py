@@ -18,6 +18,7 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.trainer import model_supports_jit
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 
 # Data of more bytes than this go through tf.data.
@@ -31,6 +32,8 @@ _BATCH_METHODS = (
     "on_train_batch_end",
     "on_batch_begin",
     "on_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
 )
 
 
@@ -232,7 +235,15 @@ class ResidentTrainer(keras.Model):
             (self.critic_optimizer, theirs),
         ):
             if optimizer is not None and not optimizer.built:
-                optimizer.build(variables)
+                with self.distribute_strategy.scope():
+                    optimizer.build(variables)
+
+    def _symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """What Keras calls under a distribution strategy; the model itself is built already."""
+        self._build_optimizers()
+        if self._compile_metrics is not None and not self._compile_metrics.built:
+            x = checks.probe(self.data_shape)
+            self._compile_metrics.build(x, x)
 
     # --- fit and evaluate ----------------------------------------------------------------------
 
@@ -267,9 +278,12 @@ class ResidentTrainer(keras.Model):
         self._assert_compile_called("fit")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
-        self._check("x", x)
+        y = self._check(x, y, sample_weight, batch_size)
         if validation_data is not None:
-            self._check("validation_data", _unpack(validation_data)[0])
+            held_x, held_y, held_weight = _unpack(validation_data)
+            held_y = self._check(held_x, held_y, held_weight, validation_batch_size, name="validation_data")
+            if held_y is not None:
+                validation_data = keras.utils.pack_x_y_sample_weight(held_x, held_y, held_weight)
         with self._steps(callbacks):
             train = None
             if class_weight is None and steps_per_epoch is None:
@@ -322,7 +336,7 @@ class ResidentTrainer(keras.Model):
         previous = self._untracked.resident.get("test")
         with self._steps(callbacks):
             if not isinstance(x, ResidentAdapter):
-                self._check("x", x)
+                y = self._check(x, y, sample_weight, batch_size)
                 held = None
                 if steps is None and not kwargs:
                     held = self._resident(x, y, sample_weight, batch_size, shuffle=False)
@@ -346,17 +360,46 @@ class ResidentTrainer(keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Reconstructions of x: the mean of p(x|z) at the mean of q(z|x), as an array."""
-        self._check("x", x)
+        self._check(x)
         return super().predict(x, *args, **kwargs)
 
-    def _check(self, name: str, x: Any) -> None:
-        support = checks.support_of(self.decoder)
-        checks.check_data(name, x, self.data_shape, support)
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        self._check(x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        self._check(x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        self._check(x)
+        return super().predict_on_batch(x)
+
+    def _check(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        name: str = "x",
+    ) -> Any:
+        """Holds data against the model; returns the labels to go with them."""
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
+        checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder))
+        given = {"x": x, "y": y, "sample_weight": sample_weight}
+        given = {key: value for key, value in given.items() if value is not None}
+        if not all(map(_is_array, given.values())):
+            return y
+        checks.check_lengths(given)
+        # Keras loses the weights of arrays without labels. An autoencoder's label is its input.
+        return x if y is None and sample_weight is not None else y
 
     @contextmanager
     def _steps(self, callbacks: Any) -> Iterator[None]:
         """Chooses the steps per execution for the length of one call, where they are "auto"."""
-        if self._untracked.steps_per_execution != "auto" or self.run_eagerly:
+        # Over several devices Keras cannot run several steps at once.
+        if self._untracked.steps_per_execution != "auto" or self.run_eagerly or self._distribute_strategy:
             yield
             return
         before = self.steps_per_execution
@@ -378,11 +421,10 @@ class ResidentTrainer(keras.Model):
             x, y, batch_size = source.x, source.y, source.batch_size
         data = {"x": x, "y": y, "sample_weight": sample_weight}
         data = {name: value for name, value in data.items() if value is not None}
-        if not all(isinstance(value, (np.ndarray, tf.Tensor)) for value in data.values()):
+        if not all(map(_is_array, data.values())):
             return None
         if sum(_num_bytes(value) for value in data.values()) > RESIDENT_BYTES:
             return None
-        _check_lengths(data)
         return ResidentAdapter(
             {name: _to_device(value) for name, value in data.items()},
             batch_size=32 if batch_size is None else batch_size,
@@ -518,15 +560,18 @@ _EVERY_EXECUTION = (
 def _follows_batches(callback: Any) -> bool:
     if isinstance(callback, _EVERY_EXECUTION) or getattr(callback, "per_execution", False):
         return False
+    plain: type = keras.callbacks.Callback
     for kind, attribute in _FREQUENCY.items():
         if isinstance(callback, kind):
-            return getattr(callback, attribute) != "epoch"
-    for name in _BATCH_METHODS:
-        method = getattr(callback, name, None)
-        plain = getattr(keras.callbacks.Callback, name)
-        if method is not None and getattr(method, "__func__", method) is not plain:
-            return True
-    return False
+            if getattr(callback, attribute) != "epoch":
+                return True
+            plain = kind  # and a subclass of it follows batches if its methods are its own
+    return any(_overrides(callback, name, plain) for name in _BATCH_METHODS)
+
+
+def _overrides(callback: Any, name: str, plain: type) -> bool:
+    method = getattr(callback, name, None)
+    return method is not None and getattr(method, "__func__", method) is not getattr(plain, name)
 
 
 def _unpack(data: Any) -> tuple[Any, Any, Any]:
@@ -555,10 +600,8 @@ def _split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[tuple, 
     return parts[0], parts[1]
 
 
-def _check_lengths(data: dict[str, Any]) -> None:
-    for name, value in data.items():
-        if len(value) != len(data["x"]):
-            raise invalid(name, f"{len(data['x'])} rows, as x has", f"{len(value)} rows")
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, tf.Tensor))
 
 
 def _num_bytes(value: Any) -> int:

@@ -48,16 +48,17 @@ class BetaELBO(ELBO):
         parts = super().parts(terms)
         return {
             "reconstruction": parts["reconstruction"],
-            "weighted_kl": self.current("beta") * self._excess(parts["kl"]),
+            "weighted_kl": self.current("beta") * self._excess(parts["kl"], terms.sample_weight),
         }
 
-    def _excess(self, kl: tf.Tensor) -> tf.Tensor:
+    def _excess(self, kl: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
         if self.capacity is None:
             return kl
         # |mean(kl) - C| as a mean of per-example parts: the sign is the batch's, so the parts still average
         # to the paper's term.
         excess = kl - self.current("capacity")
-        return tf.stop_gradient(tf.sign(tf.reduce_mean(excess))) * excess
+        weighted = excess if sample_weight is None else excess * sample_weight
+        return tf.stop_gradient(tf.sign(tf.reduce_mean(weighted))) * excess
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
         names = [name for name in self.monitor_names if name != "kl"]

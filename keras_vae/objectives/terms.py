@@ -26,6 +26,8 @@ class Terms:
         num_samples: S, draws of z per example.
         seed: int32 `[2]`, stateless seed of the draws.
         step: training steps taken so far, scalar.
+        sample_weight: weights of the examples, `[B]`, or None. Parts are weighted when they are reduced; only
+            an objective that looks at the whole batch need mind them.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Terms:
         num_samples: int,
         seed: tf.Tensor,
         step: tf.Tensor | int = 0,
+        sample_weight: tf.Tensor | None = None,
     ):
-        self.x, self.y, self.q, self.prior = x, y, q, prior
+        self.x, self.y, self.q, self.prior, self.sample_weight = x, y, q, prior, sample_weight
         self.num_samples, self.seed, self.step = num_samples, seed, step
         self._decode = decode
 
@@ -61,7 +64,7 @@ class Terms:
     @cached_property
     def log_px(self) -> tf.Tensor:
         """log p(x|z), `[S, B]`."""
-        x = self.x
+        x = tf.cast(self.x, self.p.dtype)
         if self.num_samples > 1:
             x = merge_samples(tf.broadcast_to(x, tf.concat([[self.num_samples], tf.shape(x)], 0)))
         return tf.reshape(self.p.log_prob(x), tf.shape(self.z)[:2])

@@ -10,7 +10,6 @@ from keras_vae.runs.config import RunConfig
 if TYPE_CHECKING:
     import keras
     import numpy as np
-    import tensorflow as tf
 
     from keras_vae import LatentVariableModel
     from keras_vae.datasets import Splits
@@ -77,13 +76,6 @@ def unit_transform(config: RunConfig) -> "Callable[[np.ndarray], np.ndarray]":
     # Mean and deviation of each channel are the training set's, which is read for them.
     transform = load_data(config).transform if scale == "standard" else Transform(scale=scale)
     return lambda x: transform.to_unit(x).numpy()
-
-
-def stateless_seed(seed: int) -> "tf.Tensor":
-    """int32 `[2]`, with which a model's draws depend on the seed and nothing else."""
-    import tensorflow as tf
-
-    return tf.constant([0, seed], tf.int32)
 
 
 def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "DistributionLayer":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_vae.runs.building import load_data, stateless_seed
+from keras_vae.runs.building import load_data
 from keras_vae.runs.evaluating import SPLITS, examples
 from keras_vae.runs.run import Run
 
@@ -112,7 +112,7 @@ def _samples(scene: Scene, seed: int) -> "Figure | None":
 
     if not scene.of_images:
         return None
-    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=stateless_seed(seed), mean=True)))
+    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=seed, mean=True)))
 
 
 def _latent_map(scene: Scene, seed: int) -> "Figure | None":
@@ -152,7 +152,10 @@ def _training_curves(scene: Scene, seed: int) -> "Figure | None":
     from keras_vae import plots
 
     del seed
-    lines = {k: v for k, v in scene.run.history().items() if k not in ("epoch", "seconds")}
+    history = scene.run.history()
+    # The loss before its parts.
+    names = sorted(history.keys() - {"epoch", "seconds"}, key=lambda name: (not name.endswith("loss"), name))
+    lines = {name: history[name] for name in names}
     return plots.training_curves(lines, units={k: "nats" for k in lines if k in _IN_NATS})
 
 

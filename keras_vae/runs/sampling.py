@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_vae.errors import invalid
 from keras_vae.runs import files
-from keras_vae.runs.building import stateless_seed, unit_transform
+from keras_vae.runs.building import unit_transform
 from keras_vae.runs.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def save_samples(run: Run, path: str | os.PathLike, num: int = 64, seed: int = 0
     """
     target = Path(path)
     check_output(target)
-    x = run.load_model().sample(num, seed=stateless_seed(seed), mean=mean).numpy()
+    x = run.load_model().sample(num, seed=seed, mean=mean).numpy()
     _WRITERS[target.suffix.lower()](target, x, run)
     return target
 

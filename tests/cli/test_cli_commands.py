@@ -26,7 +26,7 @@ def test_options_go_into_the_config(trained):
     assert config.training.epochs == 1 and config.training.batch_size == 48
 
 
-def test_the_config_of_a_run_repeats_it_(command, trained, tmp_path):
+def test_the_config_of_a_run_repeats_it(command, trained, tmp_path):
     folder, _ = trained
     again = tmp_path / "again"
     repeat = ["train", "--config", folder / "config.json", "--no-evaluate", "--verbose", "0"]

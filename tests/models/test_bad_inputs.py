@@ -1,5 +1,7 @@
 """Every bad input is refused with one line that names it, before anything is trained."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -85,9 +87,11 @@ def refused(model, method, *arguments, words=(), **kwargs):
         np.testing.assert_array_equal(new, old)
 
 
-def compiled(build=vae):
+@functools.cache
+def compiled(build=vae, **options):
+    """One model for all tests: what refuses its data is not changed."""
     model = build()
-    model.compile(optimizer="sgd", run_eagerly=True)
+    model.compile(optimizer="sgd", **(options or {"run_eagerly": True}))
     return model
 
 
@@ -99,10 +103,25 @@ def test_bad_data(x, words):
     refused(compiled(), "predict", x, verbose=0, words=["`x`", *words])
 
 
+OTHER_DATA = {
+    "nothing": None,
+    "list of lists": X.tolist(),
+    "list of arrays": [X],
+    "dictionary": {"x": X},
+    "ragged": tf.ragged.constant([[1.0, 2.0], [3.0]]),
+    "number": 3.0,
+}
+
+
+@pytest.mark.xfail(strict=True, reason="kinds of data that are not known here reach Keras unchecked")
+@pytest.mark.parametrize("x", named(OTHER_DATA))
+def test_data_of_another_kind(x):
+    refused(compiled(), "fit", x, verbose=0, words=["`x`"])
+
+
 BAD_BATCHES = {name: BAD_DATA[name] for name in ("too narrow", "too many dimensions", "strings", "complex")}
 
 
-@pytest.mark.xfail(strict=True, reason="single batches are not checked")
 @pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch", "predict_on_batch"])
 @pytest.mark.parametrize(("x", "words"), named(BAD_BATCHES))
 def test_bad_single_batch(x, words, method):
@@ -125,8 +144,7 @@ def test_support_is_found_through_nested_models():
 
 
 def test_lengths_that_differ():
-    model = vae()
-    model.compile(jit_compile=True)
+    model = compiled(jit_compile=True)
     refused(model, "fit", X, Y[:5], verbose=0, words=["`y`", "8 rows", "5 rows"])
     refused(model, "fit", X, sample_weight=np.ones(3), verbose=0, words=["`sample_weight`", "8 rows"])
 
@@ -134,7 +152,7 @@ def test_lengths_that_differ():
 FIT_ARGUMENTS = {
     "validation_split": {"validation_split": 1.5},
     "negative split": {"validation_split": -0.5},
-    "split of nothing": {"validation_split": 0.01},
+    "split of nothing": {"validation_split": 0.99},
 }
 
 
@@ -148,16 +166,13 @@ def test_split_of_a_dataset():
     refused(compiled(), "fit", batches(X), validation_split=0.5, verbose=0, words=words)
 
 
-@pytest.mark.xfail(strict=True, reason="reaches the arithmetic of the batches unchecked")
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5])
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
 def test_bad_batch_size(batch_size, method):
-    model = vae()
-    model.compile(jit_compile=True)
+    model = compiled(jit_compile=True)
     refused(model, method, X, batch_size=batch_size, verbose=0, words=["`batch_size`"])
 
 
-@pytest.mark.xfail(strict=True, reason="fails in the graph with TensorFlow's words")
 def test_weights_of_a_wrong_shape():
     refused(compiled(), "fit", X, Y, sample_weight=np.ones((8, 6)), verbose=0, words=["`sample_weight`"])
 
@@ -289,17 +304,10 @@ def test_bad_model(build, words):
     one_line(error, *words)
 
 
-@pytest.mark.xfail(strict=True, reason="found out in the first training step")
 def test_exact_kl_where_none_is_known():
     with pytest.raises(ValueError) as error:
         vae(prior=priors.NormalMixture(2, 3), kl="exact")
     one_line(error, "`kl`", "exact")
-
-
-def test_exact_kl_where_none_is_known_trains_nothing():
-    model = vae(prior=priors.NormalMixture(2, 3), kl="exact")
-    model.compile(run_eagerly=True)
-    refused(model, "fit", X, verbose=0, words=["`kl`", "exact"])
 
 
 def test_seed_of_another_type():
@@ -332,7 +340,7 @@ METHODS = {
 @pytest.mark.parametrize(("method", "arguments", "options", "words"), named(METHODS))
 def test_bad_arguments_of_methods(method, arguments, options, words):
     with pytest.raises(ValueError) as error:
-        getattr(vae(), method)(*arguments, **options)
+        getattr(compiled(), method)(*arguments, **options)
     one_line(error, *words)
 
 

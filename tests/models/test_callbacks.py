@@ -69,7 +69,6 @@ def test_lambda_callbacks_get_every_batch():
     assert batches == [*range(6)]
 
 
-@pytest.mark.xfail(strict=True, reason="only the hooks of training batches are looked for")
 @pytest.mark.parametrize("within_fit", [False, True])
 def test_a_callback_that_follows_test_batches_gets_every_one(within_fit):
     counter = TestCounter()
@@ -80,7 +79,6 @@ def test_a_callback_that_follows_test_batches_gets_every_one(within_fit):
     assert counter.ended == [*range(6)]
 
 
-@pytest.mark.xfail(strict=True, reason="a subclass of Keras' checkpoint is taken for the checkpoint itself")
 def test_subclass_of_a_known_callback_that_follows_batches(tmp_path):
     batches = []
 
@@ -177,14 +175,13 @@ def test_learning_rate_schedules():
     model.fit(X, epochs=3, callbacks=callbacks, **FIT)
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.1 / 3], rtol=1e-6)
     decay = keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.1, 0.0])
-    model.compile(optimizer=keras.optimizers.SGD(decay), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.SGD(decay), run_eagerly=True)
     model.fit(X, epochs=1, **FIT)
     before = trainable(model)
     model.fit(X, epochs=1, **FIT)
     np.testing.assert_array_equal(trainable(model), before)
 
 
-@pytest.mark.xfail(strict=True, reason="the state of the generator of z is not saved")
 def test_backup_resumes_where_training_broke_off(tmp_path):
     class Breakdown(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -93,18 +93,7 @@ def results():
     return json.loads(line.removeprefix("RESULT"))
 
 
-BUGS = {
-    "outside the scope": "the optimizer is built outside the strategy's scope",
-    "default steps": "Keras cannot run several steps per execution over several devices",
-    "metrics": "Keras builds the metrics from the labels instead of x",
-}
-RUNS = [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=BUGS[name])] if name in BUGS else [])
-    for name in ("one step", "arrays", *BUGS)
-]
-
-
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", ["one step", "arrays", "outside the scope", "default steps", "metrics"])
 def test_two_devices_agree_with_one(results, name):
     single, mirrored = results["single"], results[name]
     assert "error" not in single, single["error"]

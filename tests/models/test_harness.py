@@ -83,7 +83,6 @@ def test_steps_are_counted_in_training_only(run):
     assert int(run.model.step) == int(run.model.optimizer.iterations) == 3 * len(X) // FIT["batch_size"]
 
 
-@pytest.mark.xfail(strict=True, reason="the state of the generator of z is not saved")
 def test_resumes_exactly_from_a_file(run):
     loaded = keras.saving.load_model(run.path)
     history = fit(loaded, epochs=1)

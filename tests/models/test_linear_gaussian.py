@@ -90,7 +90,7 @@ def test_sampled_elbo_of_the_exact_posterior_is_log_px_for_every_draw():
 def test_elbo_of_the_exact_posterior_is_log_px():
     """Its reconstruction is averaged over draws: 4 standard errors of 20000 draws, estimated below."""
     model = build()
-    elbo = model.elbo(X, num_samples=20_000, batch_size=10, seed=1)
+    elbo = model.elbo(X, num_samples=20_000, batch_size=10, seed=(1, 1))
     terms = model.terms(tf.constant(X), num_samples=500)
     error = np.std(terms.log_px, axis=0) / np.sqrt(20_000)
     assert np.all(np.abs(elbo - LOG_PX) < 4.5 * error)
@@ -99,18 +99,18 @@ def test_elbo_of_the_exact_posterior_is_log_px():
 @pytest.mark.parametrize(("widen", "shift"), [(1.5, 0.0), (1.0, 0.3), (0.7, -0.2)])
 def test_elbo_lacks_the_divergence_from_the_posterior(widen, shift):
     model = build(widen, shift)
-    elbo = model.elbo(X, num_samples=5000, batch_size=10, seed=1)
+    elbo = model.elbo(X, num_samples=5000, batch_size=10, seed=(1, 1))
     # The mean over 50 examples of 5000 draws each, whose log p(x|z) has a standard deviation under 3 nats.
     np.testing.assert_allclose(np.mean(LOG_PX - elbo), gap(widen, shift), atol=4 * 3 / np.sqrt(50 * 5000))
 
 
 def test_log_likelihood_rises_to_log_px_from_below():
     model = build(widen=1.3, shift=0.3)
-    means = [np.mean(model.log_likelihood(X, num_samples=count, seed=1)) for count in (1, 10, 1000)]
-    assert np.all(np.diff([*means[:2], means[2]]) > 0.0)
-    assert means[0] < means[1] < LOG_PX.mean() + 0.01
-    # 1000 draws leave an error of about exp(gap) / sqrt(1000) an example, averaged over 50.
-    assert means[2] == pytest.approx(LOG_PX.mean(), abs=0.02)
+    one, ten, many = (np.mean(model.log_likelihood(X, num_samples=n, seed=(1, n))) for n in (1, 10, 1000))
+    assert one < ten - 0.1
+    # Ten draws leave an error of about 0.3 an example, averaged over 50; 1000 draws of 0.03.
+    assert ten < LOG_PX.mean() + 0.1
+    assert many == pytest.approx(LOG_PX.mean(), abs=0.02)
 
 
 def test_standard_error_and_effective_samples_tell_the_quality():

@@ -14,7 +14,12 @@ from .cases import beta_vae, data, decoder, encoder, vae
 
 tfd = tfp.distributions
 X = data(10)
-STATEFUL = "sanitize_seed makes a new, stateful seed of an integer at each call"
+
+
+@pytest.fixture(autouse=True)
+def plain_functions(monkeypatch):
+    """Estimates are compiled in the tests of the linear-Gaussian model; here that would only take time."""
+    monkeypatch.setattr(models.LatentVariableModel, "jit_compile_by_default", lambda model: False)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +64,7 @@ def test_reconstruction_is_deterministic_and_the_mean_at_the_mean(model):
     np.testing.assert_array_equal(model.reconstruct(X), expected)
 
 
-@pytest.mark.parametrize(
-    "seed", [(1, 2), pytest.param(5, marks=pytest.mark.xfail(strict=True, reason=STATEFUL))]
-)
+@pytest.mark.parametrize("seed", [(1, 2), 0, 5, np.int64(5), -1, 2**40])
 def test_same_seed_same_result(model, seed):
     for make in (
         lambda: model.sample(3, seed=seed),
@@ -79,8 +82,15 @@ def test_other_seeds_other_results(model):
         lambda seed: model.elbo(X, seed=seed),
         lambda seed: model.log_likelihood(X, num_samples=3, seed=seed),
     ):
-        draws = [np.array(make(seed)) for seed in ((1, 2), (1, 3), None, None)]
-        assert len({draw.tobytes() for draw in draws}) == 4
+        draws = [np.array(make(seed)) for seed in ((1, 2), (1, 3), 1, 2, None, None)]
+        assert len({draw.tobytes() for draw in draws}) == 6
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, (1,), (1, 2, 3), [1.0, 2.0]])
+def test_bad_seeds(model, seed):
+    for call in (lambda: model.sample(2, seed=seed), lambda: model.elbo(X, seed=seed)):
+        with pytest.raises(ValueError, match="`seed`"):
+            call()
 
 
 def test_seeded_methods_leave_training_alone(model):
@@ -109,11 +119,6 @@ def test_elbo_is_unweighted_whatever_the_objective():
     keras.utils.set_random_seed(7)
     weighted = beta_vae(beta=10.0, capacity=5.0)
     np.testing.assert_allclose(weighted.elbo(X, seed=(1, 2)), plain.elbo(X, seed=(1, 2)), rtol=1e-6)
-
-
-def test_elbo_is_below_the_log_likelihood_on_average(model):
-    bound = np.mean(model.elbo(X, num_samples=4000, seed=(1, 2)))
-    assert bound < np.mean(model.log_likelihood(X, num_samples=2000, seed=(1, 2)))
 
 
 def test_elbo_in_batches_is_the_elbo_of_each_example(model):
@@ -163,7 +168,6 @@ def test_export_of_a_trained_model(tmp_path):
     assert again.serve(X).shape == (10, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="Keras wants the model called once, which training does not do")
 def test_export_of_the_whole_model(tmp_path):
     model = vae()
     model.compile(run_eagerly=True)
@@ -205,7 +209,6 @@ def test_created_models_are_saved(tmp_path):
     np.testing.assert_array_equal(again.reconstruct(x), model.reconstruct(x))
 
 
-@pytest.mark.xfail(strict=True, reason="x in Keras' floatx meets a float64 likelihood")
 def test_double_precision_of_the_model_alone():
     keras.config.set_dtype_policy("float64")
     model = vae()

@@ -171,7 +171,6 @@ def test_sampled_kl_tends_to_the_exact_kl():
     assert np.all(error < 0.05)
 
 
-@pytest.mark.xfail(strict=True, reason="x is not cast to the likelihood's dtype")
 def test_data_of_another_precision():
     """x of float64, NumPy's default, under a float32 likelihood."""
     expected = table().log_px

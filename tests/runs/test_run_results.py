@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_vae import evaluation, plots, runs
 
@@ -72,9 +71,7 @@ def test_pictures_are_given_what_they_say(trained, monkeypatch):
     z, y = given["latent_map"][0]
     np.testing.assert_allclose(z, model.encode(x).mean(), atol=1e-5)
     np.testing.assert_array_equal(y, splits.arrays("test")[1])
-    np.testing.assert_allclose(
-        given["image_grid"][0][0], model.sample(64, seed=tf.constant([0, 5]), mean=True), atol=1e-5
-    )
+    np.testing.assert_allclose(given["image_grid"][0][0], model.sample(64, seed=5, mean=True), atol=1e-5)
 
     images, labels, kl = given["traversals"][0]
     assert list(kl) == sorted(kl, reverse=True) and len(labels) == 3
@@ -91,7 +88,7 @@ def test_tables_have_no_pictures_of_images(tmp_path):
     config = runs.RunConfig(
         dataset=runs.DatasetConfig(str(tmp_path / "table.npz"), validation=0),
         model=runs.ModelConfig(latent_size=1, likelihood="normal-fixed", options={"hidden": [4]}),
-        training=runs.TrainingConfig(epochs=1, batch_size=64),
+        training=runs.TrainingConfig(epochs=1, batch_size=64, nan_guard=False),
     )
     run = runs.train(config, tmp_path / "run")
     assert runs.draw_pictures(run).keys() == {"training_curves", "kl_per_dimension"}
@@ -103,9 +100,7 @@ def test_samples_are_the_models_and_follow_the_seed(trained, tmp_path):
     model = trained.load_model()
     for mean in (True, False):
         path = runs.save_samples(trained, tmp_path / "x.npy", num=6, seed=4, mean=mean)
-        np.testing.assert_allclose(
-            np.load(path), model.sample(6, seed=tf.constant([0, 4]), mean=mean), atol=1e-6
-        )
+        np.testing.assert_allclose(np.load(path), model.sample(6, seed=4, mean=mean), atol=1e-6)
     assert runs.save_samples(trained, tmp_path / "new" / "x.png", num=6).read_bytes()[1:4] == b"PNG"
 
 

@@ -182,7 +182,7 @@ def test_a_taken_folder_is_told_before_data_are_read(tiny, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_ends_training(tiny, tmp_path):
-    config = changed(tiny, "training", optimizer="sgd", learning_rate=1e30, epochs=50)
+    config = changed(tiny, "training", optimizer="sgd", learning_rate=1e30, epochs=50, nan_guard=True)
     with pytest.raises(FloatingPointError, match="lower the learning rate") as error:
         runs.train(config, tmp_path / "run")
     assert "\n" not in str(error.value)

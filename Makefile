@@ -5,8 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# A folder of data sets prepared by tensorflow-datasets; tests that need one skip where it is absent.
-export TFDS_DATA_DIR
 
 .PHONY: help setup demo test lint types check format bench dist clean
 

@@ -13,6 +13,7 @@ from keras_vae import (
     objectives,
     plots,
     priors,
+    runs,
     schedules,
     serving,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "objectives",
     "plots",
     "priors",
+    "runs",
     "schedules",
     "serving",
 ]

@@ -3,7 +3,6 @@
 import pytest
 from typer.testing import CliRunner
 
-from keras_vae import LatentVariableModel
 from keras_vae.cli import app
 
 TINY = ["--max-examples", "64", "--validation", "16", "--hidden", "8", "--latent-size", "2"]
@@ -20,11 +19,9 @@ def command():
     return call
 
 
-@pytest.fixture(scope="session", autouse=True)
-def without_xla():
-    """Compiling takes most of the time of a small training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)
+@pytest.fixture(autouse=True)
+def compile_nothing(without_xla):
+    with without_xla():
         yield
 
 
@@ -36,6 +33,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def trained(command, tiny, without_xla, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    done = command("train", *tiny, "--output", folder, "--num-samples", "3")
+    with without_xla():
+        done = command("train", *tiny, "--output", folder, "--num-samples", "3")
     assert done.exit_code == 0, done.output
     return folder, done.stdout

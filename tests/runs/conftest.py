@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_vae import LatentVariableModel, runs
+from keras_vae import runs
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +19,12 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def trained(tiny, without_xla, tmp_path_factory):
-    return runs.train(tiny, tmp_path_factory.mktemp("runs") / "tiny")
+    with without_xla():
+        return runs.train(tiny, tmp_path_factory.mktemp("runs") / "tiny")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def without_xla():
-    """Compiling takes most of the time of a small training, and changes nothing in what runs record."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LatentVariableModel, "jit_compile_by_default", lambda self: False)
+@pytest.fixture(autouse=True)
+def compile_nothing(without_xla):
+    """XLA changes nothing in what runs record."""
+    with without_xla():
         yield

@@ -119,9 +119,9 @@ def sgd(**kwargs: Any) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(**{"learning_rate": 0.01, "momentum": 0.9, **kwargs})
 
 
-def weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """All state of a model by path: weights, step, schedules, seeds."""
-    return {f"{index} {v.path}": np.array(v) for index, v in enumerate(model.variables)}
+def weights(model: keras.Model) -> list[tuple[str, np.ndarray]]:
+    """All state of a model, named: weights, step, schedules, seeds."""
+    return [(v.name, np.array(v)) for v in model.variables]
 
 
 def trainable(model: keras.Model) -> np.ndarray:

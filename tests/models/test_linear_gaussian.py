@@ -29,9 +29,10 @@ NATS = 2e-5
 
 
 @pytest.fixture(autouse=True)
-def plain_functions(monkeypatch):
+def compile_nothing(without_xla):
     """Compiling takes longer than all the rest; one test of the log-likelihood does it."""
-    monkeypatch.setattr(models.VAE, "jit_compile_by_default", lambda model: False)
+    with without_xla():
+        yield
 
 
 def raw_scale(scale):

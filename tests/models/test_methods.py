@@ -17,9 +17,10 @@ X = data(10)
 
 
 @pytest.fixture(autouse=True)
-def plain_functions(monkeypatch):
+def compile_nothing(without_xla):
     """Estimates are compiled in the tests of the linear-Gaussian model; here that would only take time."""
-    monkeypatch.setattr(models.LatentVariableModel, "jit_compile_by_default", lambda model: False)
+    with without_xla():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from keras_vae import evaluation, plots, runs
 
 
 @pytest.fixture(scope="module")
-def report(trained):
-    return runs.evaluate(trained, num_samples=5)
+def report(trained, without_xla):
+    with without_xla():
+        return runs.evaluate(trained, num_samples=5)
 
 
 def test_the_figures_are_those_of_the_saved_model_on_the_test_split(trained, report):

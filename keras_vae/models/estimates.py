@@ -76,7 +76,9 @@ def log_likelihood(
     check_count("batch_size", batch_size)
     batch_size = max(1, min(batch_size, len(x)))
     chunk = min(num_samples, max(1, max_pairs(model) // batch_size))
-    num_chunks, rest = divmod(num_samples, chunk)
+    # The first chunk holds what the others leave, so that they are all of one size.
+    num_chunks = (num_samples - 1) // chunk
+    first = num_samples - num_chunks * chunk
 
     def moments(batch, seed, draws):
         log_weights = model.terms(batch, num_samples=draws, seed=seed).log_weights
@@ -89,7 +91,7 @@ def log_likelihood(
             fresh = moments(batch, tf.random.experimental.stateless_fold_in(seed, i), chunk)
             return i + 1, _merge(total, fresh)
 
-        total = moments(batch, seed, rest) if rest else _nothing(batch)
+        total = moments(batch, seed, first)
         _, total = tf.while_loop(
             lambda i, total: i < num_chunks, add, (tf.constant(0), total), parallel_iterations=1
         )
@@ -110,11 +112,6 @@ def _activations(network: keras.layers.Layer) -> Iterator[int]:
     for layer in network._flatten_layers():
         with suppress(AttributeError):  # the layers of a subclassed model do not know their output
             yield from (prod(size or 1 for size in t.shape[1:]) for t in keras.tree.flatten(layer.output))
-
-
-def _nothing(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    zeros = tf.zeros(tf.shape(batch)[:1])
-    return tf.fill(tf.shape(zeros), -np.inf), zeros, zeros
 
 
 def _merge(total: tuple[tf.Tensor, ...], fresh: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:

@@ -229,7 +229,8 @@ class LatentVariableModel(ResidentTrainer):
         if critic is not None:
             critic_gradients = tape.gradient(critic_scaled, critic_weights)
             self.critic_optimizer.apply_gradients(zip(critic_gradients, critic_weights, strict=True))
-        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        if weights:
+            self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         self.step.assign_add(1)
         return self.get_metrics_result()
 
@@ -256,9 +257,13 @@ class LatentVariableModel(ResidentTrainer):
         for name, part in parts.items():
             self.add_loss(_reduce(part, sample_weight))
             self._track(name, part, sample_weight)
-        loss = tf.add_n([tf.cast(value, tf.float32) for value in self.losses])
+        # The critic's own penalties are the critic's to pay. Taken away by value, since Keras computes
+        # penalties anew whenever it is asked for them.
+        penalties = [-value for value in self._critic_penalties()]
+        losses = [*self.losses, *penalties]
+        loss = tf.add_n([tf.cast(value, tf.float32) for value in losses])
         batch_size = tf.shape(x)[0]
-        self._regularized = len(self.losses) > len(parts)
+        self._regularized = len(self.losses) - len(penalties) > len(parts)
         if self._regularized:
             added = tf.add_n([_reduce(part, sample_weight) for part in parts.values()])
             self._regularization.update_state(loss - added, sample_weight=batch_size)
@@ -273,7 +278,11 @@ class LatentVariableModel(ResidentTrainer):
         parts = self.objective.critic_parts(terms)
         for name, part in parts.items():
             self._track(name, part, terms.sample_weight)
-        return tf.add_n([_reduce(part, terms.sample_weight) for part in parts.values()])
+        reduced = [_reduce(part, terms.sample_weight) for part in parts.values()]
+        return tf.add_n([*reduced, *(tf.cast(value, tf.float32) for value in self._critic_penalties())])
+
+    def _critic_penalties(self) -> list[tf.Tensor]:
+        return [] if self.objective.critic is None else self.objective.critic.losses
 
     def _track(self, name: str, values: Any, sample_weight: Any) -> None:
         values = tf.convert_to_tensor(values)

@@ -194,6 +194,7 @@ class ResidentTrainer(keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         self._compile_critic(critic_optimizer)
+        self._build_optimizers()
         self._untracked.compile_config = {
             "optimizer": self.optimizer,
             "critic_optimizer": self.critic_optimizer,
@@ -284,7 +285,7 @@ class ResidentTrainer(keras.Model):
             held_y = self._check(held_x, held_y, held_weight, validation_batch_size, name="validation_data")
             if held_y is not None:
                 validation_data = keras.utils.pack_x_y_sample_weight(held_x, held_y, held_weight)
-        with self._steps(callbacks):
+        with self._steps(callbacks, steps_per_epoch, validation_steps):
             train = None
             if class_weight is None and steps_per_epoch is None:
                 train = self._resident(x, y, sample_weight, batch_size, shuffle)
@@ -334,7 +335,7 @@ class ResidentTrainer(keras.Model):
         """The loss and metrics on held-out data; arguments and return value are Keras' own."""
         self._assert_compile_called("evaluate")
         previous = self._untracked.resident.get("test")
-        with self._steps(callbacks):
+        with self._steps(callbacks, steps):
             if not isinstance(x, ResidentAdapter):
                 y = self._check(x, y, sample_weight, batch_size)
                 held = None
@@ -396,15 +397,23 @@ class ResidentTrainer(keras.Model):
         return x if y is None and sample_weight is not None else y
 
     @contextmanager
-    def _steps(self, callbacks: Any) -> Iterator[None]:
-        """Chooses the steps per execution for the length of one call, where they are "auto"."""
+    def _steps(self, callbacks: Any, *counts: int | None) -> Iterator[None]:
+        """Chooses the steps per execution for the length of one call, where they are "auto".
+
+        Args:
+            callbacks: of the call.
+            counts: numbers of steps that the caller asked for; executions must not run beyond them.
+        """
         # Over several devices Keras cannot run several steps at once.
         if self._untracked.steps_per_execution != "auto" or self.run_eagerly or self._distribute_strategy:
             yield
             return
         before = self.steps_per_execution
         if before == 1:  # else within `fit`, which has chosen
-            self.steps_per_execution = 1 if _needs_batches(callbacks) else STEPS_PER_EXECUTION
+            common = math.gcd(*(int(count) for count in counts if count is not None))
+            most = range(STEPS_PER_EXECUTION, 0, -1)
+            steps = next(steps for steps in most if common % steps == 0)
+            self.steps_per_execution = 1 if _needs_batches(callbacks) else steps
         try:
             yield
         finally:

@@ -113,7 +113,6 @@ OTHER_DATA = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="kinds of data that are not known here reach Keras unchecked")
 @pytest.mark.parametrize("x", named(OTHER_DATA))
 def test_data_of_another_kind(x):
     refused(compiled(), "fit", x, verbose=0, words=["`x`"])

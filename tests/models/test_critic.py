@@ -165,13 +165,12 @@ def test_config_round_trip():
     assert again.get_config() == model.get_config()
 
 
-@pytest.mark.xfail(strict=True, reason="the critic's own penalties count as the model's, and move nothing")
 def test_weight_decay_of_the_critic_is_the_critics():
     """Its penalty moves the critic and does not count as the model's loss."""
 
     def regularized():
         model = build(optimizer=keras.optimizers.SGD(0.1), critic_optimizer=keras.optimizers.SGD(0.1))
-        model.objective.critic.layers[0].kernel_regularizer = keras.regularizers.L2(0.5)
+        model.objective.critic.layers[0].kernel.regularizer = keras.regularizers.L2(0.5)
         return model
 
     model, plain = regularized(), build(optimizer=keras.optimizers.SGD(0.1))

@@ -139,7 +139,6 @@ def test_load_weights_of_another_model(trained, tmp_path):
     assert int(other.step) == int(trained.step)
 
 
-@pytest.mark.xfail(strict=True, reason="the optimizer is built by fit, too late for the weights' file")
 def test_weights_bring_the_optimizer_back(trained, tmp_path):
     trained.save_weights(tmp_path / "model.weights.h5")
     other = compiled()
@@ -147,7 +146,6 @@ def test_weights_bring_the_optimizer_back(trained, tmp_path):
     assert int(other.optimizer.iterations) == int(trained.optimizer.iterations)
 
 
-@pytest.mark.xfail(strict=True, reason="the optimizer is given no gradients")
 def test_fully_frozen_model_is_left_as_it_is():
     model = vae()
     model.trainable = False

@@ -230,7 +230,6 @@ def test_double_precision(build):
     assert np.isfinite(model.sample(2)).all()
 
 
-@pytest.mark.xfail(strict=True, reason="the running sum of the draws starts in float32")
 def test_log_likelihood_in_double_precision():
     keras.config.set_dtype_policy("float64")
     assert vae().log_likelihood(X.astype("float64"), num_samples=3).dtype == tf.float64

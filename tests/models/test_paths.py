@@ -87,12 +87,7 @@ def test_fewer_examples_than_a_batch():
     assert_agree(train(X[:7]), train(X[:7], options={"run_eagerly": True}))
 
 
-OVERRUN = "64 steps per execution, whatever number of steps was asked for"
-
-
-@pytest.mark.parametrize(
-    "steps", [1, pytest.param("auto", marks=pytest.mark.xfail(strict=True, reason=OVERRUN))]
-)
+@pytest.mark.parametrize("steps", [1, "auto"])
 def test_steps_per_epoch_continue_through_the_data(steps):
     repeated = batches(X, Y, WEIGHT).repeat()
     options = {"steps_per_epoch": 2, "epochs": 3}
@@ -102,7 +97,6 @@ def test_steps_per_epoch_continue_through_the_data(steps):
     assert_agree(plain, eager)
 
 
-@pytest.mark.xfail(strict=True, reason=OVERRUN)
 def test_steps_of_evaluation():
     model = build(jit_compile=False)
     expected = model.evaluate(X[:64], verbose=0, return_dict=True)["kl"]

@@ -91,7 +91,7 @@ def log_likelihood(
             fresh = moments(batch, tf.random.experimental.stateless_fold_in(seed, i), chunk)
             return i + 1, _merge(total, fresh)
 
-        total = moments(batch, seed, first)
+        total = moments(batch, tf.random.experimental.stateless_fold_in(seed, num_chunks), first)
         _, total = tf.while_loop(
             lambda i, total: i < num_chunks, add, (tf.constant(0), total), parallel_iterations=1
         )

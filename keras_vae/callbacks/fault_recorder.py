@@ -32,8 +32,8 @@ class Fault(NamedTuple):
 class FaultRecorder:
     """Watches the loss of every training step of a model, and keeps the first `Fault`.
 
-    A step whose loss is finite costs one comparison: all else is computed in the branch of a conditional. The
-    notes are one float32 vector, which lives beside the model: it is not saved with it.
+    A step whose loss is finite costs one conditional: all else is computed in a branch of it. The notes are
+    one float32 vector, which lives beside the model: it is not saved with it.
 
     Use `FaultRecorder.of(model)`: a model has one recorder for good, since its compiled functions hold it.
     """

@@ -31,8 +31,8 @@ class NaNGuard(keras.callbacks.Callback):
     whether its gradient was at fault; a part of the loss, such as the reconstruction.
 
     Weights, optimizers and the step count are kept, on the device, when training begins and after every epoch
-    in which all was finite: a copy per epoch is all it costs, beside one comparison per step. So at most one
-    epoch is lost. The seeds of the draws move on, so training from there draws anew.
+    in which all was finite, so at most one epoch is lost. It costs that copy and a conditional per step, some
+    percent of the time of a small network. The seeds of the draws move on: training from there draws anew.
 
     It works with several steps per execution. `keras.callbacks.TerminateOnNaN` also stops, but says nothing
     and leaves the weights NaN.

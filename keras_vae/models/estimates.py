@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
+from keras_vae.models.resident import falls_back
 from keras_vae.objectives import ELBO
 
 # How many pairs (example, draw) are decoded at once: 8192 keep matrix products efficient, fewer where the
@@ -42,6 +43,7 @@ def elbo(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor)
     return -(parts["reconstruction"] + parts["kl"])
 
 
+@falls_back
 def elbo_parts(
     model: Any,
     x: Any,
@@ -63,6 +65,7 @@ def elbo_parts(
     return _map_batches(model, compiled, x, batch_size, seed, progress)
 
 
+@falls_back
 def log_likelihood(
     model: Any,
     x: Any,
@@ -143,9 +146,10 @@ def _finish(total: tuple[tf.Tensor, ...], num_samples: int) -> dict[str, tf.Tens
 
 def _compiled(model: Any, key: tuple, function: Any) -> Any:
     """One traced function per model and key: a second call must not compile again."""
-    cache = model._estimate_functions
+    cache, xla = model._estimate_functions, model.estimates_use_xla
+    key = (*key, xla)
     if key not in cache:
-        cache[key] = tf.function(function, jit_compile=model.jit_compile_by_default(), reduce_retracing=True)
+        cache[key] = tf.function(function, jit_compile=xla, reduce_retracing=True)
     return cache[key]
 
 

@@ -6,9 +6,11 @@ that runs one execution as a single XLA program: gather, `train_step`, next. Eve
 functions run. Either way `train_step` is the same, and so are the results.
 """
 
+import functools
 import math
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import keras
@@ -125,6 +127,23 @@ class ResidentAdapter(DataAdapter):
         return self._count % self._batch_size
 
 
+def falls_back(method: Callable) -> Callable:
+    """Decorates what a `ResidentTrainer` runs: runs it once more without XLA where XLA cannot compile it."""
+
+    @functools.wraps(method)
+    def wrapped(model: Any, *args: Any, **kwargs: Any) -> Any:
+        step = int(model.step)
+        try:
+            return method(model, *args, **kwargs)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if "XLA" not in str(error):
+                raise
+            model._leave_xla(error, trained=int(model.step) != step)
+            return method(model, *args, **kwargs)
+
+    return wrapped
+
+
 class ResidentTrainer(keras.Model):
     """A Keras `Model` whose `compile` and `fit` are fast without being told."""
 
@@ -167,7 +186,8 @@ class ResidentTrainer(keras.Model):
             run_eagerly: run Python in every step, for debugging.
             steps_per_execution: "auto" runs 64 steps per call, and 1 where a callback follows single batches.
             jit_compile: "auto" uses XLA wherever the layers and the distribution strategy allow it, on CPUs
-                too, where Keras' own "auto" does not.
+                too, where Keras' own "auto" does not. A model that XLA turns out unable to compile runs
+                without, after a warning.
             auto_scale_loss: see Keras.
         """
         if loss is not None:
@@ -181,9 +201,9 @@ class ResidentTrainer(keras.Model):
             not isinstance(steps_per_execution, int) or steps_per_execution < 1
         ):
             raise invalid("steps_per_execution", "'auto' or an integer >= 1", steps_per_execution)
+        self._untracked.reset(steps_per_execution, jit_compile)
         if jit_compile == "auto":
             jit_compile = not run_eagerly and self.jit_compile_by_default()
-        self._untracked.reset(steps_per_execution)
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -202,7 +222,7 @@ class ResidentTrainer(keras.Model):
             "weighted_metrics": weighted_metrics,
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
+            "jit_compile": self._untracked.jit_compile,
         }
 
     def _compile_critic(self, critic_optimizer: Any) -> None:
@@ -216,6 +236,29 @@ class ResidentTrainer(keras.Model):
     def jit_compile_by_default(self) -> bool:
         """Whether XLA can be used: every layer supports it and no strategy spreads the model."""
         return self._distribute_strategy is None and model_supports_jit(self)
+
+    @property
+    def estimates_use_xla(self) -> bool:
+        """Whether estimates outside of `fit` are compiled by XLA: as `compile` was told, or by default."""
+        if self.compiled and not self.run_eagerly:
+            return self.jit_compile
+        return not self._untracked.left_xla and self.jit_compile_by_default()
+
+    def _leave_xla(self, error: tf.errors.OpError, trained: bool) -> None:
+        """Goes on without XLA, which gave this error; raises it if XLA was asked for or training began."""
+        if trained or self._untracked.jit_compile != "auto" or self._untracked.left_xla:
+            error.add_note("compile(jit_compile=False) trains this model without XLA.")
+            raise error
+        reason = str(error).strip().splitlines()[0]
+        warnings.warn(
+            f"XLA cannot compile this model, so it runs without, slower: {reason} "
+            "compile(jit_compile=False) says so beforehand.",
+            stacklevel=3,
+        )
+        self._untracked.left_xla = True
+        self._untracked.functions.clear()
+        self.jit_compile = False
+        self.predict_function = None
 
     def get_compile_config(self) -> dict[str, Any]:
         if not self.compiled:
@@ -248,6 +291,7 @@ class ResidentTrainer(keras.Model):
 
     # --- fit and evaluate ----------------------------------------------------------------------
 
+    @falls_back
     def fit(
         self,
         x: Any = None,
@@ -320,6 +364,7 @@ class ResidentTrainer(keras.Model):
             finally:
                 self._untracked.resident["train"] = None
 
+    @falls_back
     def evaluate(
         self,
         x: Any = None,
@@ -335,8 +380,10 @@ class ResidentTrainer(keras.Model):
         """The loss and metrics on held-out data; arguments and return value are Keras' own."""
         self._assert_compile_called("evaluate")
         previous = self._untracked.resident.get("test")
-        with self._steps(callbacks, steps):
-            if not isinstance(x, ResidentAdapter):
+        # Called by `fit`, which has checked the data and chosen the steps.
+        within_fit = kwargs.get("_use_cached_eval_dataset", False)
+        with nullcontext() if within_fit else self._steps(callbacks, steps):
+            if not isinstance(x, ResidentAdapter) and not within_fit:
                 y = self._check(x, y, sample_weight, batch_size)
                 held = None
                 if steps is None and not kwargs:
@@ -359,19 +406,23 @@ class ResidentTrainer(keras.Model):
             finally:
                 self._untracked.resident["test"] = previous
 
+    @falls_back
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Reconstructions of x: the mean of p(x|z) at the mean of q(z|x), as an array."""
         self._check(x)
         return super().predict(x, *args, **kwargs)
 
+    @falls_back
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         self._check(x, y, sample_weight)
         return super().train_on_batch(x, y, sample_weight, **kwargs)
 
+    @falls_back
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         self._check(x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, **kwargs)
 
+    @falls_back
     def predict_on_batch(self, x: Any) -> Any:
         self._check(x)
         return super().predict_on_batch(x)
@@ -409,11 +460,10 @@ class ResidentTrainer(keras.Model):
             yield
             return
         before = self.steps_per_execution
-        if before == 1:  # else within `fit`, which has chosen
-            common = math.gcd(*(int(count) for count in counts if count is not None))
-            most = range(STEPS_PER_EXECUTION, 0, -1)
-            steps = next(steps for steps in most if common % steps == 0)
-            self.steps_per_execution = 1 if _needs_batches(callbacks) else steps
+        common = math.gcd(*(int(count) for count in counts if count is not None))
+        most = range(STEPS_PER_EXECUTION, 0, -1)
+        steps = next(steps for steps in most if common % steps == 0)
+        self.steps_per_execution = 1 if _needs_batches(callbacks) else steps
         try:
             yield
         finally:
@@ -499,7 +549,7 @@ class ResidentTrainer(keras.Model):
                 values["x"] = source.transform(values["x"], source.batch_seed(epoch, number))
             return values["x"], values.get("y"), values.get("sample_weight")
 
-        @tf.function(jit_compile=True, autograph=False)
+        @tf.function(jit_compile=self.jit_compile, autograph=False)
         def loop(data, execution):
             def body(i):
                 number = execution.first + i
@@ -508,7 +558,7 @@ class ResidentTrainer(keras.Model):
 
             tf.while_loop(lambda i: i < execution.count, body, (tf.constant(0),), parallel_iterations=1)
 
-        @tf.function(jit_compile=True, autograph=False)
+        @tf.function(jit_compile=self.jit_compile, autograph=False)
         def tail(data, execution):
             number = execution.first + execution.count
             step(batch(data, execution.tail, number, execution.epoch))
@@ -529,10 +579,11 @@ class _Untracked:
     def __init__(self):
         self.estimates: dict = {}
         self.compile_config: dict[str, Any] = {}
-        self.reset("auto")
+        self.reset("auto", "auto")
 
-    def reset(self, steps_per_execution: int | str) -> None:
-        self.steps_per_execution = steps_per_execution
+    def reset(self, steps_per_execution: int | str, jit_compile: bool | str) -> None:
+        self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
+        self.left_xla = False  # once XLA has failed
         self.functions: dict[tuple[str, int], Callable] = {}
         self.resident: dict[str, ResidentAdapter | None] = {}
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae import datasets
 from keras_vae.models import resident
 
 from .cases import data, sgd, trainable, vae
@@ -83,6 +84,23 @@ def test_dataset_of_unknown_length(eager):
     assert_agree(train(endless, options=PLAIN), eager)
 
 
+def test_data_sets_of_this_library_are_the_same_kept_on_the_device_or_not():
+    """Order, draws of the binarisation and their change from epoch to epoch."""
+    stored = np.random.default_rng(0).integers(0, 256, size=(44, 6)).astype("uint8")
+    transform = datasets.Transform(draw="dynamic")
+
+    def marked(shuffle, fresh=True):
+        return datasets.Resident(stored, None, transform, 22, shuffle, seed=5, fresh=fresh).to_dataset()
+
+    def run(**options):
+        held_out = marked(shuffle=False, fresh=False)
+        return train(marked(shuffle=True), validation_data=held_out, options=options)
+
+    eager = run(run_eagerly=True)
+    assert_agree(run(), eager)
+    assert_agree(run(**PLAIN), eager)
+
+
 def test_fewer_examples_than_a_batch():
     assert_agree(train(X[:7]), train(X[:7], options={"run_eagerly": True}))
 
@@ -101,6 +119,41 @@ def test_steps_of_evaluation():
     model = build(jit_compile=False)
     expected = model.evaluate(X[:64], verbose=0, return_dict=True)["kl"]
     assert model.evaluate(batches(X), steps=2, verbose=0, return_dict=True)["kl"] == pytest.approx(expected)
+
+
+class Validated(keras.callbacks.Callback):
+    """Notes the last batch of every execution of training and validation."""
+
+    per_execution = True
+
+    def __init__(self):
+        super().__init__()
+        self.trained, self.tested = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained.append(batch)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.tested.append(batch)
+
+
+@pytest.mark.filterwarnings("error:Your input ran out of data")
+@pytest.mark.parametrize(
+    ("steps", "validation_steps"),
+    [(2, 2), (64, None), (1, None), (4, 3)],
+)
+def test_steps_of_training_and_of_validation(steps, validation_steps):
+    """Whatever the two numbers have in common, as many batches are trained and validated on as asked for."""
+    model, notes = build(jit_compile=False), Validated()
+    held_out = batches(X, size=10)
+    counts = {"steps_per_epoch": steps, "validation_steps": validation_steps}
+    options = {"validation_data": held_out, "callbacks": [notes], "verbose": 0}
+    history = model.fit(batches(X, size=10).repeat(), **counts, **options).history
+    assert int(model.step) == steps
+    assert notes.trained[-1] == steps - 1
+    seen = X[: 10 * (validation_steps or 7)]
+    expected = np.mean(model.encode(seen).kl_divergence(model.prior()))
+    assert history["val_kl"] == [pytest.approx(expected, rel=1e-5)]
 
 
 def test_python_data_sets():

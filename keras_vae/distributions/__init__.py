@@ -1,20 +1,24 @@
-"""Distributions that TensorFlow Probability lacks, or computes inaccurately in float32.
+"""Distributions that TensorFlow Probability lacks, computes inaccurately in float32, or slowly.
 
 Each is a `tfd.Distribution` like any other. `serialize_distribution` and `deserialize_distribution` turn
 distributions with constant parameters into plain lists and back.
 """
 
+from keras_vae.distributions.bernoulli import Bernoulli
 from keras_vae.distributions.beta_binomial import BetaBinomial
 from keras_vae.distributions.continuous_bernoulli import ContinuousBernoulli
 from keras_vae.distributions.discretized_logistic import DiscretizedLogistic
+from keras_vae.distributions.normal import Normal
 from keras_vae.distributions.one_hot_categorical_mixture import OneHotCategoricalMixture
 from keras_vae.distributions.pixel_categorical import PixelCategorical
 from keras_vae.distributions.serialization import deserialize_distribution, serialize_distribution
 
 __all__ = [
+    "Bernoulli",
     "BetaBinomial",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
+    "Normal",
     "OneHotCategoricalMixture",
     "PixelCategorical",
     "deserialize_distribution",

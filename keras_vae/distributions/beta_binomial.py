@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import draws
+
 tfd = tfp.distributions
 
 # From here on Stirling's series with four terms is exact to float32.
@@ -38,9 +40,7 @@ class BetaBinomial(tfd.BetaBinomial):
 
         def trial(i, successes):
             step = tf.cast(i, self.dtype)
-            uniform = tf.random.stateless_uniform(
-                shape, tf.random.experimental.stateless_fold_in(seed, i), dtype=self.dtype
-            )
+            uniform = draws.uniform(shape, draws.fold_in(seed, i), self.dtype)
             success = uniform * (total + step) < self.concentration1 + successes
             successes += tf.cast(success & (step < self.total_count), self.dtype)
             return i + 1, tf.ensure_shape(successes, start.shape)

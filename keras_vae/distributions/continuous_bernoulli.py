@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import draws
+
 tfd = tfp.distributions
 
 # Below this logit the quantile is a series: the closed form divides two numbers that both go to 0, and its
@@ -35,7 +37,7 @@ class ContinuousBernoulli(tfd.ContinuousBernoulli):
         logits = self._logits_parameter_no_checks()
         shape = tf.concat([[n], tf.shape(logits)], axis=0)
         seed = tfp.random.sanitize_seed(seed, salt="continuous_bernoulli")
-        uniform = tf.random.stateless_uniform(shape, seed, dtype=logits.dtype)
+        uniform = draws.uniform(shape, seed, logits.dtype)
         # For a positive logit, x is 1 minus a draw with the logit negated.
         # (Not `tf.abs`, whose gradient at 0 is 0.)
         small_end = _quantile_of_falling(uniform, tf.where(logits > 0.0, logits, -logits))

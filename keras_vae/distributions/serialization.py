@@ -56,11 +56,11 @@ def deserialize_distribution(config: dict[str, Any]) -> tfd.Distribution:
         ValueError: for names other than those of public distributions: nothing else is made from a config.
     """
     name = config.get(_KIND)
-    kind = _public_class(name) if isinstance(name, str) else None
-    if kind is None:
+    kinds = _public_classes(name) if isinstance(name, str) else []
+    if not kinds:
         raise invalid("config", "the config of a distribution of tfp.distributions", config)
     parameters = config.get("parameters", {})
-    return kind(**{key: _deserialize(value) for key, value in parameters.items()})
+    return kinds[0](**{key: _deserialize(value) for key, value in parameters.items()})
 
 
 def is_distribution_config(config: Any) -> bool:
@@ -68,21 +68,18 @@ def is_distribution_config(config: Any) -> bool:
     return isinstance(config, dict) and _KIND in config
 
 
-def _public_class(name: str) -> type | None:
-    ours = sys.modules["keras_vae.distributions"]
-    for module in (ours, tfd):
-        kind = getattr(module, name, None) if name in module.__all__ else None
-        if isinstance(kind, type) and issubclass(kind, tfd.Distribution):
-            return kind
-    return None
+def _public_classes(name: str) -> list[type]:
+    """Ours before TFP's: a class of ours by the name of one of TFP's is that distribution, only better."""
+    modules = (sys.modules["keras_vae.distributions"], tfd)
+    kinds = [getattr(module, name) for module in modules if name in module.__all__]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, tfd.Distribution)]
 
 
 def _public_name(kind: type) -> str | None:
     # Not `kind is public`: TFP puts a private class in the place of `Independent` for some inner
     # distributions, and a distribution layer one that also is a tensor. Both keep the name and the module.
     name = kind.__name__.lstrip("_")
-    public = _public_class(name)
-    return name if public is not None and public.__module__ == kind.__module__ else None
+    return name if any(public.__module__ == kind.__module__ for public in _public_classes(name)) else None
 
 
 def _serialize(value: Any, what: str) -> Any:

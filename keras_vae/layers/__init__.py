@@ -11,6 +11,7 @@ from keras_vae.layers.categorical import (
     IndependentCategorical,
     OneHotCategorical,
 )
+from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
 from keras_vae.layers.distribution_layer import DistributionLambda, DistributionLayer, positive_scale
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
@@ -43,6 +44,7 @@ __all__ = [
     "IndependentBetaBinomial",
     "IndependentCategorical",
     "IndependentContinuousBernoulli",
+    "IndependentDeterministic",
     "IndependentDiscretizedLogistic",
     "IndependentLaplace",
     "IndependentLayer",

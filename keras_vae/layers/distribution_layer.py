@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.support import REAL, Support
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn, coercible
@@ -319,7 +320,7 @@ def _seed_of_replica(seed: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return seed
-    return tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+    return fold_in(seed, context.replica_id_in_sync_group)
 
 
 def _symbolic(shape: Any, dtype: str) -> Any:

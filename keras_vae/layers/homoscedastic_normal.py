@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import Normal
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import MAX_SCALE, MIN_SCALE, positive_scale
 from keras_vae.layers.independent import IndependentLayer, Shape, as_shape, independent, reshape_event
@@ -84,7 +85,7 @@ class HomoscedasticNormal(IndependentLayer):
         """The distribution with means `params`, `batch_shape + [params_size]`, and one scale."""
         shape = as_shape(event_shape)
         (loc,) = reshape_event(params, shape, 1)
-        normal = tfd.Normal(loc, tf.cast(scale, loc.dtype), validate_args=validate_args)
+        normal = Normal(loc, tf.cast(scale, loc.dtype), validate_args=validate_args)
         return independent(normal, shape, validate_args, name)
 
     @staticmethod

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.distributions import ContinuousBernoulli
+from keras_vae.distributions import Bernoulli, ContinuousBernoulli, Normal
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension, positive_scale
 from keras_vae.layers.support import COUNTS, UNIT_INTERVAL
@@ -140,7 +140,7 @@ class IndependentNormal(IndependentLayer):
         """The distribution with parameters `params`, `batch_shape + [params_size]`."""
         shape = as_shape(event_shape)
         loc, raw_scale = reshape_event(params, shape, 2)
-        normal = tfd.Normal(loc, positive_scale(raw_scale), validate_args=validate_args)
+        normal = Normal(loc, positive_scale(raw_scale), validate_args=validate_args)
         return independent(normal, shape, validate_args, name)
 
     @staticmethod
@@ -282,7 +282,7 @@ class IndependentBernoulli(IndependentLayer):
         """The distribution with logits `params`, `batch_shape + [params_size]`, and draws of type `dtype`."""
         shape = as_shape(event_shape)
         (logits,) = reshape_event(params, shape, 1)
-        bernoulli = tfd.Bernoulli(logits, dtype=dtype or logits.dtype, validate_args=validate_args)
+        bernoulli = Bernoulli(logits, dtype=dtype or logits.dtype, validate_args=validate_args)
         return independent(bernoulli, shape, validate_args, name)
 
     @staticmethod

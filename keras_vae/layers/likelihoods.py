@@ -7,6 +7,7 @@ from typing import Any
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.beta_binomial import IndependentBetaBinomial
 from keras_vae.layers.categorical import IndependentCategorical
+from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
 from keras_vae.layers.distribution_layer import DistributionLayer, check_count
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
@@ -46,6 +47,7 @@ LIKELIHOODS: dict[str, Maker] = {
 }
 
 POSTERIORS: dict[str, Maker] = {
+    "deterministic": IndependentDeterministic,
     "normal": IndependentNormal,
     "normal-diag": MultivariateNormalDiag,
     "normal-tril": MultivariateNormalTriL,

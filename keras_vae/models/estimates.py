@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
@@ -91,10 +92,10 @@ def log_likelihood(
 
     def estimate(batch, seed):
         def add(i, total):
-            fresh = moments(batch, tf.random.experimental.stateless_fold_in(seed, i), chunk)
+            fresh = moments(batch, fold_in(seed, i), chunk)
             return i + 1, _merge(total, fresh)
 
-        total = moments(batch, tf.random.experimental.stateless_fold_in(seed, num_chunks), first)
+        total = moments(batch, fold_in(seed, num_chunks), first)
         _, total = tf.while_loop(
             lambda i, total: i < num_chunks, add, (tf.constant(0), total), parallel_iterations=1
         )
@@ -149,7 +150,7 @@ def _compiled(model: Any, key: tuple, function: Any) -> Any:
     cache, xla = model._estimate_functions, model.estimates_use_xla
     key = (*key, xla)
     if key not in cache:
-        cache[key] = tf.function(function, jit_compile=xla, reduce_retracing=True)
+        cache[key] = tf.function(function, jit_compile=xla, reduce_retracing=True, autograph=False)
     return cache[key]
 
 
@@ -166,7 +167,7 @@ def _map_batches(
         x = tf.concat([x, tf.repeat(x[:1], padding, axis=0)], axis=0)
     results = []
     for index, start in enumerate(range(0, count, size)):
-        batch_seed = tf.random.experimental.stateless_fold_in(seed, index)
+        batch_seed = fold_in(seed, index)
         results.append(function(x[start : start + size], batch_seed))
         if progress is not None:
             progress(min(start + size, count), count)

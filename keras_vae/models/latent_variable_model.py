@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import networks
+from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks, estimates
@@ -18,6 +19,9 @@ from keras_vae.objectives.objective import deserialize_arguments
 from keras_vae.priors import Prior, StandardNormal
 
 tfd = tfp.distributions
+
+# Folded into a step's seed for the noise of its inputs.
+_CORRUPTION = 1
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -39,6 +43,8 @@ class LatentVariableModel(ResidentTrainer):
         ValueError: if the encoder or the decoder does not end in a distribution, or if the shapes of encoder,
             prior and decoder do not fit.
     """
+
+    default_posterior = "normal"
 
     def __init__(
         self,
@@ -92,7 +98,7 @@ class LatentVariableModel(ResidentTrainer):
         latent_size: int,
         network: str = "mlp",
         likelihood: Any = "bernoulli",
-        posterior: Any = "normal",
+        posterior: Any = None,
         network_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
@@ -103,7 +109,7 @@ class LatentVariableModel(ResidentTrainer):
             latent_size: number of latent dimensions.
             network: "mlp", "conv" or "resnet"; see `keras_vae.networks`.
             likelihood: name, class or instance of a distribution layer for p(x|z).
-            posterior: the same for q(z|x).
+            posterior: the same for q(z|x); by default "normal", and "deterministic" for autoencoders.
             network_options: arguments of the network, for when their names clash with the model's.
             **kwargs: arguments of the network (`hidden=`, `filters=`, `activation=`, ...) and of the model
                 (`beta=`, `prior=`, ...).
@@ -120,7 +126,12 @@ class LatentVariableModel(ResidentTrainer):
         arguments = {k: v for k, v in kwargs.items() if k not in options}
         checks.check_arguments(cls, arguments, options)
         encoder, decoder = networks.build(
-            network, input_shape, latent_size, posterior=posterior, likelihood=likelihood, **chosen
+            network,
+            input_shape,
+            latent_size,
+            posterior=cls.default_posterior if posterior is None else posterior,
+            likelihood=likelihood,
+            **chosen,
         )
         return cls(encoder, decoder, **arguments)
 
@@ -175,18 +186,27 @@ class LatentVariableModel(ResidentTrainer):
         seed: tf.Tensor | None = None,
         training: bool = False,
         sample_weight: tf.Tensor | None = None,
+        inputs: tf.Tensor | None = None,
     ) -> Terms:
-        """The table of terms of one batch, which objectives and estimates read."""
+        """The table of terms of one batch, which objectives and estimates read.
+
+        Args:
+            x: `[B] + event`.
+            y, num_samples, seed, sample_weight: see `Terms`.
+            training: whether layers run as in training.
+            inputs: what the encoder sees instead of x.
+        """
         return Terms(
             x=x,
             y=y,
-            q=self.encoder(x, training=training),
+            q=self.encoder(x if inputs is None else inputs, training=training),
             prior=self.prior,
             decode=lambda z: self.decoder(z, training=training),
             num_samples=num_samples or self.objective.num_samples,
             seed=self._next_seed() if seed is None else seed,
             step=self.step,
             sample_weight=sample_weight,
+            encode=lambda x: self.encoder(x, training=training),
         )
 
     def elbo(self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None) -> tf.Tensor:
@@ -252,7 +272,14 @@ class LatentVariableModel(ResidentTrainer):
         if sample_weight is not None:
             sample_weight = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
         seed = self._step_seed(training)
-        terms = self.terms(x, y, seed=seed, training=training, sample_weight=sample_weight)
+        terms = self.terms(
+            x,
+            y,
+            seed=seed,
+            training=training,
+            sample_weight=sample_weight,
+            inputs=self.objective.corrupt(x, fold_in(seed, _CORRUPTION)),
+        )
         parts = self.objective.parts(terms)
         for name, part in parts.items():
             self.add_loss(_reduce(part, sample_weight))
@@ -307,11 +334,11 @@ class LatentVariableModel(ResidentTrainer):
         So validation draws the same every time and takes nothing from training.
         """
         count = self.step if training else tf.cast(self._loss_tracker.count, tf.int32)
-        seed = _fold_in(_fold_in(tf.cast(self._draw_seed, tf.int32), int(training)), count)
+        seed = fold_in(fold_in(tf.cast(self._draw_seed, tf.int32), int(training)), count)
         replica = tf.distribute.get_replica_context()
         if self._distribute_strategy is None or replica is None:
             return seed
-        return _fold_in(seed, replica.replica_id_in_sync_group)
+        return fold_in(seed, replica.replica_id_in_sync_group)
 
     def _next_seed(self) -> tf.Tensor:
         return tf.cast(self.seed_generator.next(), tf.int32)
@@ -354,11 +381,6 @@ class LatentVariableModel(ResidentTrainer):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
         del custom_objects
         return cls(**deserialize_arguments(config))
-
-
-def _fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    # By name, since the automatic choice of algorithm differs between devices.
-    return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg="philox")
 
 
 def _reduce(part: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:

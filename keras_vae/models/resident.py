@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.trainer import model_supports_jit
 
+from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
@@ -500,7 +501,7 @@ class ResidentTrainer(keras.Model):
 
         def order(epoch):
             seed = tf.cast(self._order_seed.value, tf.int32)
-            seed = tf.random.experimental.stateless_fold_in(seed, epoch)
+            seed = fold_in(seed, epoch)
             return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
 
         return order

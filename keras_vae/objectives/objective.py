@@ -53,6 +53,16 @@ class Objective(keras.layers.Layer):
         del terms
         return {}
 
+    def corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """What the encoder sees of x, `[B] + event`, in training and validation; x itself by default.
+
+        Args:
+            x: the batch; the likelihood is always of this.
+            seed: int32 `[2]`, stateless seed of the noise.
+        """
+        del seed
+        return x
+
     def critic_parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         """The parts of the critic's own loss by name, each `[B]`; only for objectives with a critic."""
         del terms

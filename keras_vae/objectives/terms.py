@@ -7,11 +7,16 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions.draws import fold_in
 from keras_vae.divergences import exact_kl_or_none
 from keras_vae.errors import invalid
+from keras_vae.layers.deterministic import is_deterministic
 from keras_vae.priors import Prior
 
 tfd = tfp.distributions
+
+# Folded into the seed for draws that are independent of z.
+_PRIOR = 2
 
 
 class Terms:
@@ -23,6 +28,7 @@ class Terms:
         q: posterior q(z|x), batch shape `[B]`.
         prior: gives p(z).
         decode: maps latents `[N] + latent` to p(x|z), batch shape `[N]`.
+        encode: maps data `[N] + event` to q(z|x), as `q` was made of the batch.
         num_samples: S, draws of z per example.
         seed: int32 `[2]`, stateless seed of the draws.
         step: training steps taken so far, scalar.
@@ -41,10 +47,11 @@ class Terms:
         seed: tf.Tensor,
         step: tf.Tensor | int = 0,
         sample_weight: tf.Tensor | None = None,
+        encode: Callable[[tf.Tensor], tfd.Distribution] | None = None,
     ):
         self.x, self.y, self.q, self.prior, self.sample_weight = x, y, q, prior, sample_weight
         self.num_samples, self.seed, self.step = num_samples, seed, step
-        self._decode = decode
+        self.decode, self.encode = decode, encode
 
     @cached_property
     def z(self) -> tf.Tensor:
@@ -57,9 +64,15 @@ class Terms:
         return self.prior()
 
     @cached_property
+    def prior_z(self) -> tf.Tensor:
+        """Draws from the prior, as many as `z`, `[S, B] + latent`: for objectives that compare the two."""
+        shape = tf.stack([self.num_samples, tf.shape(self.x)[0]])
+        return self.p_z.sample(shape, seed=fold_in(self.seed, _PRIOR))
+
+    @cached_property
     def p(self) -> tfd.Distribution:
         """p(x|z) of every draw, batch shape `[S * B]`, draw by draw."""
-        return self._decode(merge_samples(self.z))
+        return self.decode(merge_samples(self.z))
 
     @cached_property
     def log_px(self) -> tf.Tensor:
@@ -71,8 +84,23 @@ class Terms:
 
     @cached_property
     def log_qz(self) -> tf.Tensor:
-        """log q(z|x), `[S, B]`."""
+        """log q(z|x), `[S, B]`.
+
+        Raises:
+            ValueError: for a deterministic posterior, which has no density.
+        """
+        self._check_density()
         return self.q.log_prob(self.z)
+
+    @cached_property
+    def path_log_qz(self) -> tf.Tensor:
+        """`log_qz` with the gradient that flows through z alone, `[S, B]`.
+
+        What is left out, the derivative by the parameters at fixed z, is 0 on average (Roeder et al.,
+        Sticking the Landing, 2017, Eq. 4).
+        """
+        score = self.q.log_prob(tf.stop_gradient(self.z))
+        return self.log_qz - (score - tf.stop_gradient(score))
 
     @cached_property
     def log_pz(self) -> tf.Tensor:
@@ -82,6 +110,7 @@ class Terms:
     @cached_property
     def exact_kl(self) -> tf.Tensor | None:
         """KL(q(z|x) || p(z)) in closed form, `[B]`; None where none is known."""
+        self._check_density()
         return exact_kl_or_none(self.q, self.p_z)
 
     @cached_property
@@ -104,6 +133,14 @@ class Terms:
                 f"'exact' for {type(self.q).__name__} and {type(self.p_z).__name__}",
             )
         return self.exact_kl
+
+    def _check_density(self) -> None:
+        if is_deterministic(self.q):
+            raise invalid(
+                "encoder",
+                "a posterior with a density, such as keras_vae.layers.IndependentNormal, for this objective",
+                "a deterministic one",
+            )
 
     @cached_property
     def log_weights(self) -> tf.Tensor:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import Normal
 from keras_vae.layers.distribution_layer import check_count, positive_scale
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.prior import Prior
@@ -52,7 +53,7 @@ class NormalMixture(Prior):
         scale = positive_scale(tf.convert_to_tensor(self.raw_scale))
         return tfd.MixtureSameFamily(
             tfd.Categorical(logits=tf.convert_to_tensor(self.logits)),
-            tfd.Independent(tfd.Normal(loc, scale), len(self.event_shape)),
+            tfd.Independent(Normal(loc, scale), len(self.event_shape)),
         )
 
     def get_config(self) -> dict[str, Any]:

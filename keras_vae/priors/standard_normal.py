@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import Normal
 from keras_vae.priors.prior import Prior
 
 tfd = tfp.distributions
@@ -26,4 +27,4 @@ class StandardNormal(Prior):
 
     def distribution(self) -> tfd.Distribution:
         zeros = tf.zeros(self.event_shape, self.compute_dtype)
-        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), len(self.event_shape))
+        return tfd.Independent(Normal(zeros, tf.ones_like(zeros)), len(self.event_shape))

@@ -50,6 +50,7 @@ class Case:
     make: Callable[..., layers.DistributionLayer]
     values: Callable[[np.random.Generator], np.ndarray]
     num_params: int | None = None
+    has_density: bool = True
 
     def model(self, units: int = 3, **kwargs) -> keras.Sequential:
         # Biases away from 0, where gradients of mixtures with equal components vanish by symmetry.
@@ -85,6 +86,9 @@ CASES: dict[str, Case] = {
     ),
     "IndependentContinuousBernoulli": Case(
         lambda **kw: layers.IndependentContinuousBernoulli(EVENT, **kw), unit(EVENT)
+    ),
+    "IndependentDeterministic": Case(
+        lambda **kw: layers.IndependentDeterministic(EVENT, **kw), real(EVENT), has_density=False
     ),
     "IndependentDiscretizedLogistic": Case(
         lambda **kw: layers.IndependentDiscretizedLogistic(EVENT, 0, 20, **kw), whole(EVENT, 20)

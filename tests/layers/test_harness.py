@@ -321,7 +321,7 @@ def test_draws_lie_in_the_support_and_have_the_mean(case):
     params = np.random.default_rng(1).normal(size=(1, case.size)).astype("float32")
     layer = case.make()
     p = layer(params)
-    draws = p.sample(2000, seed=tf.constant([3, 4])).numpy()
+    draws = p.sample(2000, seed=tf.constant([3, 4])).numpy().astype("float64")
     assert layer.support.contains(draws).all()
     # Of some 40 comparisons, one beyond 5 standard errors has a chance of 2e-5.
     error = draws.std(axis=0) / np.sqrt(len(draws)) + 1e-6

@@ -1,4 +1,4 @@
-"""Training speed of a VAE, this library's and its peers', measured in turns in one call.
+"""Training speed of autoencoders, this library's and its peers', measured in turns in one call.
 
 python benchmarks/train_speed.py --python torch,torch_compile,pythae=PEERS/bin/python
 
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import signal
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,11 @@ if not __package__:  # run as a file: make the package `benchmarks` importable
 
 from benchmarks import controller, machine, protocol, results
 from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.models import MODELS
 from benchmarks.controller import Limits, Round, Warmed, Worker, WorkerError
 from benchmarks.protocol import Job
 
 REFERENCE = "keras_vae"
-MODELS = {"vae": "Gaussian posterior, standard normal prior, Bernoulli likelihood, analytic KL"}
 DATA = ("synthetic", "mnist")
 DEVICES = ("cpu", "auto")
 
@@ -88,10 +89,11 @@ class Report:
         if not self.contenders:
             return {}
         found: dict[str, list[str]] = {name: [] for name in self.contenders}
-        losses = {name: warmed.warmup["losses"] for name, warmed in self.contenders.items()}
-        tolerance = self.options["loss_tolerance"] / 100
-        for name, text in results.loss_flags(losses, tolerance).items():
-            found[name].append(text)
+        if MODELS[self.options["model"]].comparable:
+            losses = {name: warmed.warmup["losses"] for name, warmed in self.contenders.items()}
+            tolerance = self.options["loss_tolerance"] / 100
+            for name, text in results.loss_flags(losses, tolerance).items():
+                found[name].append(text)
         for key in ("device", "parameters", "steps"):
             values = {n: {**w.start, **w.warmup}[key] for n, w in self.contenders.items()}
             for name, value in results.odd_ones(values).items():
@@ -144,6 +146,17 @@ def contender_names(text: str) -> list[str]:
     return names
 
 
+def model_names(text: str) -> list[str]:
+    """Parses `NAME[,NAME...]`, or `all`."""
+    names = list(MODELS) if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in MODELS]
+    if unknown or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"expected all, or different names of {', '.join(MODELS)}, received {text}"
+        )
+    return names
+
+
 def new_file(text: str) -> Path:
     """Parses the path of a file to write, whose folder must be there before hours are spent."""
     path = Path(text)
@@ -174,7 +187,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME[,NAME...]=PATH",
         help="interpreter of these contenders (default: the running one); may be repeated",
     )
-    add("--model", choices=MODELS, default="vae", help="what is trained")
+    add(
+        "--model",
+        type=model_names,
+        default=["vae"],
+        metavar="NAME[,NAME...]",
+        help=f"what is trained, one after the other: all, or some of {', '.join(MODELS)} (default: vae)",
+    )
     add("--network", choices=NETWORKS, default="mlp", help="encoder and decoder")
     add("--data", choices=DATA, default="synthetic", help="mnist needs tensorflow-datasets")
     add("--examples", type=at_least(int, 1), default=60_000, help="number of images")
@@ -328,6 +347,23 @@ def speed_table(report: Report) -> str:
     return results.table(header, rows)
 
 
+def summary(reports: Mapping[str, Report]) -> str:
+    """Returns the ratios of all models, their geometric mean and the least of them."""
+    ratios = {
+        name: _ratios([one.speeds for one in report.rounds]) if report.rounds else {}
+        for name, report in reports.items()
+    }
+    peers = list(dict.fromkeys(peer for of_model in ratios.values() for peer in of_model))
+    rows = [
+        [name] + [f"{of_model[peer].median:.2f}" if peer in of_model else "-" for peer in peers]
+        for name, of_model in ratios.items()
+    ]
+    medians = {p: [of_model[p].median for of_model in ratios.values() if p in of_model] for p in peers}
+    rows.append(["geometric mean"] + [f"{statistics.geometric_mean(medians[p]):.2f}" for p in peers])
+    rows.append(["least"] + [f"{min(medians[p]):.2f}" for p in peers])
+    return results.table([f"{REFERENCE} / it", *peers], rows)
+
+
 def notes(report: Report, limits: Limits) -> list[str]:
     """Returns what the reader must know before using the numbers."""
     lines = [f"FLAG {name}: {text}" for name, texts in report.flags().items() for text in texts]
@@ -349,14 +385,14 @@ def describe_job(job: Job, options: argparse.Namespace) -> str:
     """Returns what is trained, in one line."""
     sizes = "-".join(map(str, (*job.hidden, job.latent_size)))
     return (
-        f"{job.model} ({MODELS[job.model]}), {job.network} {sizes} and mirrored, relu, float32, "
+        f"{job.model} ({MODELS[job.model].what}), {job.network} {sizes} and mirrored, relu, float32, "
         f"Adam {job.learning_rate:g}, batch {job.batch_size}, "
         f"{options.examples} images ({options.data}), threads: {job.threads or 'all'}"
     )
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Measures and prints as it goes."""
+    """Measures one model and prints as it goes."""
     limits = Limits(foreign=options.foreign / 100, repeats=options.repeats)
     report = Report(
         options={key: _plain(value) for key, value in vars(options).items()},
@@ -399,11 +435,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     # Ends the workers and removes the folder, as the end of the program and Ctrl-C do.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    report = run(options)
-    if options.json is not None:
-        options.json.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
-    failed = any(kind == protocol.FAILED for kind, _ in report.left_out.values())
-    return int(failed or not report.contenders)
+    names, reports = options.model, {}
+    for name in names:
+        options.model = name
+        reports[name] = run(options)
+        if options.json is not None:  # after each, so that what was measured is kept
+            results_so_far = [report.to_json() for report in reports.values()]
+            plain = results_so_far[0] if len(names) == 1 else {"models": results_so_far}
+            options.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    if len(names) > 1:
+        say(f"\n{summary(reports)}")
+    left_out = [kind for report in reports.values() for kind, _ in report.left_out.values()]
+    return int(protocol.FAILED in left_out or not all(report.contenders for report in reports.values()))
 
 
 if __name__ == "__main__":

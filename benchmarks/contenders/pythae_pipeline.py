@@ -1,39 +1,53 @@
-"""pythae's VAE in its own `TrainingPipeline`, with what slows it down switched off where it can be.
+"""pythae's models in its own `TrainingPipeline`, with what slows it down switched off where it can be.
 
 No checkpoints, no evaluation set, fused Adam, no console log; its progress bar has no option of its
 own and is switched off through tqdm. At the end of a call it saves the model; that is not in the
 epochs' time.
 """
 
+import dataclasses
 import logging
+import math
 import os
 import tempfile
+from typing import Any
 
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
 
 import numpy as np
+import pythae.models as pythae
 import torch
-from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.pipelines import TrainingPipeline
-from pythae.trainers import BaseTrainerConfig
+from pythae.trainers import (
+    AdversarialTrainerConfig,
+    BaseTrainerConfig,
+    CoupledOptimizerAdversarialTrainerConfig,
+    CoupledOptimizerTrainerConfig,
+)
 from pythae.trainers.training_callbacks import TrainingCallback
 
-from benchmarks.contenders import torch_networks
+from benchmarks.contenders import models, torch_networks
 from benchmarks.protocol import EpochClock, Job
 
 
 class PythaeEncoder(BaseEncoder):
     """The shared encoder in pythae's form."""
 
-    def __init__(self, event_size: int, job: Job) -> None:
+    def __init__(self, event_size: int, job: Job, deterministic: bool = False) -> None:
         super().__init__()
+        self.latent_dim = job.latent_size
         self.network = torch_networks.Encoder(event_size, job.hidden, job.latent_size)
+        if deterministic:
+            del self.network.log_var
 
     def forward(self, x: torch.Tensor) -> ModelOutput:
-        mean, log_var = self.network(x.flatten(1))
-        return ModelOutput(embedding=mean, log_covariance=log_var)
+        h = self.network.body(x.flatten(1))
+        output = ModelOutput(embedding=self.network.mean(h))
+        if hasattr(self.network, "log_var"):
+            output["log_covariance"] = self.network.log_var(h)
+        return output
 
 
 class PythaeDecoder(BaseDecoder):
@@ -68,9 +82,10 @@ class ClockCallback(TrainingCallback):
 class PipelineTrainer:
     """Calls the pipeline; each call begins with a new optimizer, as pythae does it."""
 
-    def __init__(self, model: VAE, job: Job, images: np.ndarray) -> None:
+    def __init__(self, model: torch.nn.Module, trainer: type, job: Job, images: np.ndarray) -> None:
         self.device = "gpu" if torch.cuda.is_available() else "cpu"
         self.model = model
+        self.trainer = trainer
         self.job = job
         self.images = images
         self.parameters = sum(p.numel() for p in model.parameters())
@@ -78,30 +93,93 @@ class PipelineTrainer:
     def train(self, epochs: int, clock: EpochClock) -> int:
         """Runs the pipeline once."""
         with tempfile.TemporaryDirectory() as folder:
-            config = BaseTrainerConfig(
+            config = self.trainer(
                 output_dir=folder,
                 num_epochs=epochs,
                 per_device_train_batch_size=self.job.batch_size,
-                learning_rate=self.job.learning_rate,
-                optimizer_params={"fused": True},
                 seed=self.job.seed,
+                **_of_every_optimizer(self.trainer, "learning_rate", self.job.learning_rate),
+                **_of_every_optimizer(self.trainer, "optimizer_params", {"fused": True}),
             )
             pipeline = TrainingPipeline(model=self.model, training_config=config)
             pipeline(train_data=self.images, callbacks=[ClockCallback(clock)])
-        optimizer = pipeline.trainer.optimizer
-        return int(next(iter(optimizer.state.values()))["step"])
+        return epochs * math.ceil(len(self.images) / self.job.batch_size)
 
 
-def build_vae(job: Job, images: np.ndarray) -> PipelineTrainer:
-    """Returns the VAE in pythae's pipeline."""
-    logging.disable(logging.INFO)
-    torch.manual_seed(job.seed)
-    images = np.moveaxis(images, -1, 1)  # channels first
-    shape = images.shape[1:]
-    config = VAEConfig(input_dim=shape, latent_dim=job.latent_size, reconstruction_loss="bce")
-    encoder = PythaeEncoder(int(np.prod(shape)), job)
-    vae = VAE(config, encoder=encoder, decoder=PythaeDecoder(shape, job))
-    return PipelineTrainer(vae, job, np.ascontiguousarray(images))
+def _of_every_optimizer(trainer: type, ending: str, value: Any) -> dict[str, Any]:
+    """The same argument for each of a trainer's optimizers."""
+    names = [field.name for field in dataclasses.fields(trainer)]
+    return {name: value for name in names if name.endswith(ending)}
 
 
-MODELS = {"vae": build_vae}
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A model of pythae.
+
+    Args:
+        model, config: its classes.
+        options: arguments of the config.
+        deterministic: whether the encoder gives codes only.
+        trainer: class of the trainer's config.
+    """
+
+    model: type
+    config: type
+    options: dict[str, Any]
+    deterministic: bool = False
+    trainer: type = BaseTrainerConfig
+
+    def __call__(self, job: Job, images: np.ndarray) -> PipelineTrainer:
+        """Returns the model in pythae's pipeline."""
+        logging.disable(logging.INFO)
+        torch.manual_seed(job.seed)
+        images = np.moveaxis(images, -1, 1)  # channels first
+        shape = images.shape[1:]
+        config = self.config(input_dim=shape, latent_dim=job.latent_size, **self.options)
+        encoder = PythaeEncoder(int(np.prod(shape)), job, self.deterministic)
+        model = self.model(config, encoder=encoder, decoder=PythaeDecoder(shape, job))
+        return PipelineTrainer(model, self.trainer, job, np.ascontiguousarray(images))
+
+
+BCE = {"reconstruction_loss": "bce"}
+MODELS = {
+    "vae": Recipe(pythae.VAE, pythae.VAEConfig, BCE),
+    "ae": Recipe(pythae.AE, pythae.AEConfig, {}, deterministic=True),
+    "beta_tc_vae": Recipe(pythae.BetaTCVAE, pythae.BetaTCVAEConfig, {**BCE, "use_mss": True}),
+    "disentangled_beta_vae": Recipe(
+        pythae.DisentangledBetaVAE,
+        pythae.DisentangledBetaVAEConfig,
+        {**BCE, "beta": models.BETA, "C": models.CAPACITY, "warmup_epoch": 1},
+    ),
+    "factor_vae": Recipe(
+        pythae.FactorVAE,
+        pythae.FactorVAEConfig,
+        {**BCE, "gamma": models.GAMMA},
+        trainer=AdversarialTrainerConfig,
+    ),
+    "iwae": Recipe(pythae.IWAE, pythae.IWAEConfig, {**BCE, "number_samples": models.NUM_SAMPLES}),
+    "miwae": Recipe(
+        pythae.MIWAE,
+        pythae.MIWAEConfig,
+        {
+            **BCE,
+            "number_samples": models.NUM_SAMPLES,
+            "number_gradient_estimates": models.NUM_ESTIMATES,
+        },
+    ),
+    "wae_mmd": Recipe(pythae.WAE_MMD, pythae.WAE_MMD_Config, {}, deterministic=True),
+    "info_vae": Recipe(pythae.INFOVAE_MMD, pythae.INFOVAE_MMD_Config, BCE),
+    "adversarial_ae": Recipe(
+        pythae.Adversarial_AE, pythae.Adversarial_AE_Config, BCE, trainer=AdversarialTrainerConfig
+    ),
+    "vae_gan": Recipe(
+        pythae.VAEGAN, pythae.VAEGANConfig, BCE, trainer=CoupledOptimizerAdversarialTrainerConfig
+    ),
+    "rae_l2": Recipe(
+        pythae.RAE_L2,
+        pythae.RAE_L2_Config,
+        {},
+        deterministic=True,
+        trainer=CoupledOptimizerTrainerConfig,
+    ),
+}

@@ -204,7 +204,7 @@ def measured_report(losses: dict[str, float]) -> train_speed.Report:
 
     turns = {name: Measurement(10, 1.0, 1.5, loss, None) for name, loss in losses.items()}
     return train_speed.Report(
-        options={"loss_tolerance": 5.0},
+        options={"model": "vae", "loss_tolerance": 5.0},
         machine="",
         contenders={name: warmed(loss) for name, loss in losses.items()},
         rounds=[Round(1, 1, turns)],
@@ -297,3 +297,29 @@ def test_bad_arguments_end_before_anything_starts(arguments, capsys):
         train_speed.parser().parse_args(arguments)
     assert caught.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def reported(model, ours, peer):
+    measurements = {
+        "keras_vae": Measurement(100, 100 / ours, 1.0, 0.0, None),
+        "pythae": Measurement(100, 100 / peer, 1.0, 0.0, None),
+    }
+    report = train_speed.Report({"model": model, "loss_tolerance": 5.0}, "a machine")
+    report.rounds.append(Round(1, 1, measurements))
+    return report
+
+
+def test_summary_of_several_models():
+    text = train_speed.summary({"vae": reported("vae", 80.0, 20.0), "ae": reported("ae", 90.0, 90.0)})
+    lines = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines()}
+    assert lines["vae"] == "4.00"
+    assert lines["geometric mean"] == "2.00"
+    assert lines["least"] == "1.00"
+
+
+def test_model_names():
+    assert train_speed.model_names("all") == list(train_speed.MODELS)
+    assert train_speed.model_names("ae,vae") == ["ae", "vae"]
+    for text in ("ae,ae", "aa", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected all, or different names"):
+            train_speed.model_names(text)

@@ -1,0 +1,43 @@
+"""What is trained: the models that this library and pythae have in common, and the numbers both take.
+
+pythae's `number_samples` is K here, its `number_gradient_estimates` M. Likelihoods are Bernoulli where pythae
+has that choice; its deterministic autoencoders have the squared error only.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """One model.
+
+    Args:
+        what: one line for the reader of the report.
+        comparable: whether the losses of all contenders mean the same, so that they can be held together.
+    """
+
+    what: str
+    comparable: bool = False
+
+
+NUM_SAMPLES, NUM_ESTIMATES = 5, 3
+BETA, CAPACITY = 10.0, 25.0
+GAMMA, FACTOR_UNITS = 2.0, (1000,) * 5
+CRITIC_UNITS = (256,)
+
+MODELS: dict[str, Model] = {
+    "vae": Model("Gaussian posterior, standard normal prior, Bernoulli likelihood, analytic KL", True),
+    "ae": Model("deterministic codes, squared error"),
+    "beta_tc_vae": Model("minibatch-stratified total correlation"),
+    "disentangled_beta_vae": Model(
+        f"beta {BETA:g} on the distance of the KL from a capacity to {CAPACITY:g} nats"
+    ),
+    "factor_vae": Model(f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z"),
+    "iwae": Model(f"K = {NUM_SAMPLES}"),
+    "miwae": Model(f"M = {NUM_ESTIMATES}, K = {NUM_SAMPLES}"),
+    "wae_mmd": Model("deterministic codes, squared error, inverse multiquadratic kernel of seven scales"),
+    "info_vae": Model("inverse multiquadratic kernel of seven scales"),
+    "adversarial_ae": Model(f"Gaussian codes, critic {CRITIC_UNITS[0]} on z"),
+    "vae_gan": Model(f"critic {CRITIC_UNITS[0]} on x, reconstruction in its features"),
+    "rae_l2": Model("deterministic codes, squared error, weight decay of the decoder"),
+}

@@ -2,6 +2,7 @@
 
 from keras_vae import (
     callbacks,
+    corruptions,
     datasets,
     distributions,
     divergences,
@@ -17,15 +18,54 @@ from keras_vae import (
     schedules,
     serving,
 )
-from keras_vae.models import VAE, BetaVAE, LatentVariableModel
+from keras_vae.models import (
+    CIWAE,
+    DIPVAE,
+    IWAE,
+    MIWAE,
+    PIWAE,
+    VAE,
+    WAE,
+    AdversarialAutoencoder,
+    AdversarialVAE,
+    AdversarialWAE,
+    Autoencoder,
+    BetaTCVAE,
+    BetaVAE,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    FactorVAE,
+    InfoVAE,
+    LatentVariableModel,
+    RegularizedAutoencoder,
+    SparseAutoencoder,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CIWAE",
+    "DIPVAE",
+    "IWAE",
+    "MIWAE",
+    "PIWAE",
     "VAE",
+    "WAE",
+    "AdversarialAutoencoder",
+    "AdversarialVAE",
+    "AdversarialWAE",
+    "Autoencoder",
+    "BetaTCVAE",
     "BetaVAE",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "FactorVAE",
+    "InfoVAE",
     "LatentVariableModel",
+    "RegularizedAutoencoder",
+    "SparseAutoencoder",
     "callbacks",
+    "corruptions",
     "datasets",
     "distributions",
     "divergences",

@@ -67,7 +67,15 @@ def train(
         _option("--data-dir", panel=DATA, help="Folder of prepared data.", default="TFDS_DATA_DIR"),
     ] = None,
     model: Annotated[
-        str | None, _option("--model", panel=MODEL, help="vae or beta-vae.", default=ModelConfig.name)
+        str | None,
+        _option(
+            "--model",
+            panel=MODEL,
+            help="vae, beta-vae, beta-tcvae, factor-vae, dipvae, info-vae; iwae, miwae, piwae, ciwae; "
+            "autoencoder, denoising-autoencoder, sparse-autoencoder, contractive-autoencoder, "
+            "regularized-autoencoder; wae, adversarial-wae, adversarial-autoencoder or adversarial-vae.",
+            default=ModelConfig.name,
+        ),
     ] = None,
     latent_size: Annotated[
         int | None,
@@ -95,8 +103,8 @@ def train(
         _option(
             "--posterior",
             panel=MODEL,
-            help="q(z|x): normal, normal-diag or normal-tril.",
-            default=ModelConfig.posterior,
+            help="q(z|x): normal, normal-diag, normal-tril or deterministic.",
+            default="the model's",
         ),
     ] = None,
     beta: Annotated[

@@ -20,6 +20,11 @@ def normal(shape: Any, seed: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tens
     return tf.random.stateless_normal(shape, seed, dtype=dtype, alg=_ALGORITHM)
 
 
+def bits(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Any int32 with equal probability, of this shape; equal in eager code, in a graph and under XLA."""
+    return tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM)
+
+
 def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """A seed of its own for each number, int32 `[2]`."""
     return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg=_ALGORITHM)

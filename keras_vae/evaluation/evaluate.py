@@ -52,7 +52,7 @@ def evaluate(
         progress: called with the draws decoded so far and in all, after each batch.
 
     Returns:
-        A `Report`.
+        A `Report`; of a model with deterministic codes, without the figures that take a density of q(z|x).
 
     Raises:
         ValueError: for no data, data of the wrong shape, NaN, values outside the support of the decoder's
@@ -79,16 +79,29 @@ def evaluate(
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise invalid("seed", "an integer in [0, 2^31)", seed)
     data = _array(model, x)
-    elbo_samples = min(_ELBO_SAMPLES, num_samples)
-    before, after = _stages(progress, elbo_samples, num_samples, len(data))
+    has_density = estimates.has_density(model)
+    elbo_samples = min(_ELBO_SAMPLES, num_samples) if has_density else 1
+    before, after = _stages(progress, elbo_samples, num_samples if has_density else 0, len(data))
     elbo_seed, likelihood_seed, subset_seed = _seeds(seed, 3)
 
     parts = estimates.elbo_parts(model, data, elbo_samples, batch_size, elbo_seed, before)
-    estimate = estimates.log_likelihood(model, data, num_samples, batch_size, likelihood_seed, after)
     statistics = posterior_statistics(model, data, batch_size)
-    reconstruction, kl = (_float64(parts[name]) for name in ("reconstruction", "kl"))
-    likelihood = Statistic.of(estimate.log_likelihood)
+    reconstruction = _float64(parts["reconstruction"])
     event_size = math.prod(data.shape[1:])
+    of_density: dict[str, Any] = {}
+    if has_density:
+        estimate = estimates.log_likelihood(model, data, num_samples, batch_size, likelihood_seed, after)
+        likelihood = Statistic.of(estimate.log_likelihood)
+        of_density = {
+            "elbo": Statistic.of(-(reconstruction + _float64(parts["kl"]))),
+            "kl": Statistic.of(_float64(parts["kl"])),
+            "kl_is_exact": exact_kl_or_none(model.encode(data[:1]), model.prior()) is not None,
+            "log_likelihood": likelihood,
+            "monte_carlo_error": math.sqrt(np.square(_float64(estimate.standard_error)).sum()) / len(data),
+            "effective_samples": float(np.median(_float64(estimate.effective_samples))),
+            "bits_per_dim": likelihood.scaled(-1.0 / (event_size * math.log(2.0))),
+            "aggregate": _aggregate(model, data, aggregate_examples, batch_size, subset_seed),
+        }
     return Report(
         num_examples=len(data),
         event_size=event_size,
@@ -96,18 +109,11 @@ def evaluate(
         num_samples=num_samples,
         elbo_samples=elbo_samples,
         seed=seed,
-        elbo=Statistic.of(-(reconstruction + kl)),
         reconstruction=Statistic.of(reconstruction),
-        kl=Statistic.of(kl),
-        kl_is_exact=exact_kl_or_none(model.encode(data[:1]), model.prior()) is not None,
-        log_likelihood=likelihood,
-        monte_carlo_error=math.sqrt(np.square(_float64(estimate.standard_error)).sum()) / len(data),
-        effective_samples=float(np.median(_float64(estimate.effective_samples))),
-        bits_per_dim=likelihood.scaled(-1.0 / (event_size * math.log(2.0))),
         active_units=_active(statistics.means),
         active_threshold=ACTIVE_THRESHOLD,
         kl_per_dimension=_tuple(statistics.kl_per_dimension),
-        aggregate=_aggregate(model, data, aggregate_examples, batch_size, subset_seed),
+        **of_density,
     )
 
 

@@ -20,6 +20,9 @@ Row = tuple[str, str, str, str]
 class Report:
     """What `evaluate` found. `print(report)` shows it as a table, `save` keeps it as JSON.
 
+    Of a model with deterministic codes there are `reconstruction` and `active_units` only: what takes a
+    density of q(z|x) is None.
+
     Args:
         num_examples: N.
         event_size: D, scalars in one example.
@@ -55,18 +58,18 @@ class Report:
     num_samples: int
     elbo_samples: int
     seed: int
-    elbo: Statistic
     reconstruction: Statistic
-    kl: Statistic
-    kl_is_exact: bool
-    log_likelihood: Statistic
-    monte_carlo_error: float
-    effective_samples: float
-    bits_per_dim: Statistic
     active_units: tuple[int, ...] | None
     active_threshold: float
     kl_per_dimension: tuple[float, ...] | None
-    aggregate: AggregatePosterior | None
+    elbo: Statistic | None = None
+    kl: Statistic | None = None
+    kl_is_exact: bool | None = None
+    log_likelihood: Statistic | None = None
+    monte_carlo_error: float | None = None
+    effective_samples: float | None = None
+    bits_per_dim: Statistic | None = None
+    aggregate: AggregatePosterior | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All figures by name, in plain types; a statistic is `{"mean": ..., "standard_error": ...}`."""
@@ -132,8 +135,12 @@ class Report:
         return "\n".join([head, "", *lines])
 
     def _rows(self) -> Iterator[Row]:
-        exact = "exact" if self.kl_is_exact else "sampled"
         yield "", "value", "std. error", "unit"
+        if self.elbo is None:
+            yield _row("reconstruction", self.reconstruction, "nats, -log p(x|z)")
+            yield _row("active units", _count(self.active_units), f"of {self.latent_size}", digits=0)
+            return
+        exact = "exact" if self.kl_is_exact else "sampled"
         yield _row("ELBO", self.elbo, f"nats, {self.elbo_samples} draws")
         yield _row("  reconstruction", self.reconstruction, "nats, -E[log p(x|z)]")
         yield _row("  KL", self.kl, f"nats, {exact}")

@@ -18,7 +18,7 @@ class BetaVAE(LatentVariableModel):
     from 0 to 1 ("warm-up") against posterior collapse. With beta = 1 it is the `VAE`.
 
     Args:
-        encoder, decoder, prior, kl, num_samples, seed: see `VAE`.
+        encoder, decoder, prior, kl, num_samples, gradient, baseline, seed: see `VAE`.
         beta: a number >= 0, a `schedules.Schedule` of the training step, or its short form such as
             "linear:0:1:10000".
         capacity: None, or nats as a number or schedule: the loss becomes reconstruction
@@ -46,9 +46,12 @@ class BetaVAE(LatentVariableModel):
         capacity: float | str | Schedule | None = None,
         kl: str = "auto",
         num_samples: int = 1,
+        gradient: str = "auto",
+        baseline: str = "auto",
         **kwargs: Any,
     ):
-        super().__init__(encoder, decoder, prior, BetaELBO(beta, capacity, kl, num_samples), **kwargs)
+        objective = BetaELBO(beta, capacity, kl, num_samples, gradient, baseline)
+        super().__init__(encoder, decoder, prior, objective, **kwargs)
 
     @property
     def beta(self) -> keras.Variable:

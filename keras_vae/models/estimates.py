@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
+from keras_vae.layers.deterministic import is_deterministic
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.resident import falls_back
-from keras_vae.objectives import ELBO
+from keras_vae.objectives import ELBO, Reconstruction
 
 # How many pairs (example, draw) are decoded at once: 8192 keep matrix products efficient, fewer where the
 # activations of the decoder's widest layer would take more than 2^26 numbers, 256 MB.
@@ -53,11 +54,14 @@ def elbo_parts(
     seed: tf.Tensor,
     progress: Progress | None = None,
 ) -> dict[str, tf.Tensor]:
-    """The negative reconstruction term and the KL of every example, each `[N]`, in nats."""
+    """The negative reconstruction term and the KL of every example, each `[N]`, in nats.
+
+    A deterministic posterior has no KL, and only its reconstruction is returned.
+    """
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
     batch_size = min(batch_size, max(1, max_pairs(model) // num_samples))
-    objective = ELBO()
+    objective = ELBO() if has_density(model) else Reconstruction()
 
     def parts(batch, seed):
         return objective.parts(model.terms(batch, num_samples=num_samples, seed=seed))
@@ -105,6 +109,11 @@ def log_likelihood(
     return Estimate(**_map_batches(model, compiled, x, batch_size, seed, progress))
 
 
+def has_density(model: Any) -> bool:
+    """Whether q(z|x) has a density, as all but deterministic posteriors do."""
+    return not is_deterministic(model.encoder(checks.probe(model.data_shape), training=False))
+
+
 def max_pairs(model: Any) -> int:
     """How many pairs (example, draw) this model can decode at once in bounded memory."""
     widest = max([1, *_activations(model.decoder)])
@@ -147,7 +156,7 @@ def _finish(total: tuple[tf.Tensor, ...], num_samples: int) -> dict[str, tf.Tens
 
 def _compiled(model: Any, key: tuple, function: Any) -> Any:
     """One traced function per model and key: a second call must not compile again."""
-    cache, xla = model._estimate_functions, model.estimates_use_xla
+    cache, xla = model._estimate_functions, model.uses_xla
     key = (*key, xla)
     if key not in cache:
         cache[key] = tf.function(function, jit_compile=xla, reduce_retracing=True, autograph=False)

@@ -16,12 +16,12 @@ from keras_vae.models import checks, estimates
 from keras_vae.models.resident import ResidentTrainer
 from keras_vae.objectives import Objective, Terms
 from keras_vae.objectives.objective import deserialize_arguments
-from keras_vae.priors import Prior, StandardNormal
+from keras_vae.priors import FittedMixture, Prior, StandardNormal
 
 tfd = tfp.distributions
 
-# Folded into a step's seed for the noise of its inputs.
-_CORRUPTION = 1
+# Folded into a step's seed for the noise of its inputs, and for the critic's further updates.
+_CORRUPTION, _CRITIC = 1, 3
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -176,6 +176,53 @@ class LatentVariableModel(ResidentTrainer):
         p = self.decoder(self.prior().sample(num_samples, seed=z_seed), training=False)
         return p.mean() if mean else tf.cast(p.sample(seed=x_seed), self.compute_dtype)
 
+    def fit_prior(self, x: Any, num_components: int = 10, seed: int = 0, batch_size: int = 512) -> Prior:
+        """Puts a mixture of normals, fitted to the codes of x, in the prior's place, to generate from.
+
+        For models whose training does not bring codes and prior together, as autoencoders, and for those in
+        which it has not succeeded. Codes are one draw each from q(z|x). The prior is saved with the model,
+        and `sample`, `elbo` and `log_likelihood` use it. It has no weights to train; where the one before
+        had, the model is compiled again, and its optimizer starts anew.
+
+        Args:
+            x: training data, `[N] + event`, an array.
+            num_components: how many normals, with full covariances; 1 fits one normal.
+            seed: of the fit and of the draws, an integer >= 0.
+            batch_size: examples to encode at once.
+
+        Returns:
+            The new prior, a `priors.FittedMixture`.
+
+        Raises:
+            ValueError: for fewer examples than components, fewer than 2, or codes that are not finite.
+            ImportError: if scikit-learn is missing.
+
+        Reference: Ghosh et al., From Variational to Deterministic Autoencoders, 2020, section 4.
+        """
+        x = checks.check_batch("x", x, self.data_shape)
+        check_count("seed", seed, 0)
+        size = check_count("batch_size", batch_size)
+        key = self._seed_or_next(seed)
+        codes = [
+            self.encoder(x[start : start + size], training=False).sample(seed=fold_in(key, start))
+            for start in range(0, len(x), size)
+        ]
+        if not codes:
+            raise invalid("x", "at least 2 examples", f"shape {tuple(x.shape)}")
+        self._replace_prior(FittedMixture.fit(tf.concat(codes, axis=0), num_components, seed))
+        return self.prior
+
+    def _replace_prior(self, prior: Prior) -> None:
+        trained = bool(self.prior.trainable_variables)
+        # Keras would refuse a built model another layer, and keep the one that its attribute no longer names.
+        self._tracker.replace_tracked_value("layers", self.prior, prior)
+        self.prior = prior
+        # Traced functions hold the prior before.
+        self._untracked.functions.clear()
+        self._untracked.estimates.clear()
+        if trained and self.compiled:
+            self.compile_from_config(self.get_compile_config())
+
     # --- estimates ----------------------------------------------------------------------------
 
     def terms(
@@ -207,6 +254,8 @@ class LatentVariableModel(ResidentTrainer):
             step=self.step,
             sample_weight=sample_weight,
             encode=lambda x: self.encoder(x, training=training),
+            training=training,
+            decoder_weights=self.decoder.trainable_variables,
         )
 
     def elbo(self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None) -> tf.Tensor:
@@ -238,6 +287,8 @@ class LatentVariableModel(ResidentTrainer):
         critic_weights = [] if critic is None else critic.trainable_variables
         critic_ids = {id(variable) for variable in critic_weights}
         weights = [v for v in self.trainable_variables if id(v) not in critic_ids]
+        if self.objective.critic_steps > 1:
+            self._critic_ahead(x, y, sample_weight, critic_weights)
         with tf.GradientTape(persistent=critic is not None) as tape:
             terms, loss = self._loss(x, y, sample_weight, training=True)
             scaled = self._scaled(loss, self.optimizer)
@@ -265,14 +316,40 @@ class LatentVariableModel(ResidentTrainer):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self._reconstruction(x)
 
-    def _loss(self, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Terms, tf.Tensor]:
-        """Asks the objective, adds its parts as losses and tracks them; the loss is their sum."""
+    def _critic_ahead(self, x: Any, y: Any, sample_weight: Any, weights: list) -> None:
+        """All updates of the critic in one training step but the last, each on draws of its own.
+
+        A loop of the program, not of Python: it is compiled once however many there are.
+        """
+
+        def update(number):
+            self._critic_step(x, y, sample_weight, number, weights)
+            return (number + 1,)
+
+        tf.while_loop(
+            lambda number: number < self.objective.critic_steps,
+            update,
+            (tf.constant(1),),
+            parallel_iterations=1,
+        )
+        self._clear_losses()  # those of the loop are of no use outside
+
+    def _critic_step(self, x: Any, y: Any, sample_weight: Any, number: tf.Tensor, weights: list) -> None:
+        """Updates the critic alone; of several updates in one training step this is the given one."""
+        seed = fold_in(fold_in(self._step_seed(training=True), _CRITIC), number)
+        terms = self._step_terms(x, y, sample_weight, seed, training=True)
+        with tf.GradientTape() as tape:
+            parts = self.objective.critic_parts(terms)
+            scaled = self._scaled(self._critic_total(parts, terms), self.critic_optimizer)
+        self.critic_optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
+
+    def _step_terms(self, x: Any, y: Any, sample_weight: Any, seed: tf.Tensor, training: bool) -> Terms:
+        """The terms of a batch as data come, with the losses that layers added before taken away."""
         self._clear_losses()
         x = checks.as_float(x)
         if sample_weight is not None:
             sample_weight = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-        seed = self._step_seed(training)
-        terms = self.terms(
+        return self.terms(
             x,
             y,
             seed=seed,
@@ -280,6 +357,11 @@ class LatentVariableModel(ResidentTrainer):
             sample_weight=sample_weight,
             inputs=self.objective.corrupt(x, fold_in(seed, _CORRUPTION)),
         )
+
+    def _loss(self, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Terms, tf.Tensor]:
+        """Asks the objective, adds its parts as losses and tracks them; the loss is their sum."""
+        terms = self._step_terms(x, y, sample_weight, self._step_seed(training), training)
+        x, sample_weight = terms.x, terms.sample_weight
         parts = self.objective.parts(terms)
         for name, part in parts.items():
             self.add_loss(_reduce(part, sample_weight))
@@ -305,6 +387,9 @@ class LatentVariableModel(ResidentTrainer):
         parts = self.objective.critic_parts(terms)
         for name, part in parts.items():
             self._track(name, part, terms.sample_weight)
+        return self._critic_total(parts, terms)
+
+    def _critic_total(self, parts: Mapping[str, tf.Tensor], terms: Terms) -> tf.Tensor:
         reduced = [_reduce(part, terms.sample_weight) for part in parts.values()]
         return tf.add_n([*reduced, *(tf.cast(value, tf.float32) for value in self._critic_penalties())])
 

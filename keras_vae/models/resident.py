@@ -133,6 +133,8 @@ def falls_back(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def wrapped(model: Any, *args: Any, **kwargs: Any) -> Any:
+        if not model.uses_xla:
+            return method(model, *args, **kwargs)
         step = int(model.step)
         try:
             return method(model, *args, **kwargs)
@@ -239,7 +241,7 @@ class ResidentTrainer(keras.Model):
         return self._distribute_strategy is None and model_supports_jit(self)
 
     @property
-    def estimates_use_xla(self) -> bool:
+    def uses_xla(self) -> bool:
         """Whether estimates outside of `fit` are compiled by XLA: as `compile` was told, or by default."""
         if self.compiled and not self.run_eagerly:
             return self.jit_compile

@@ -21,6 +21,9 @@ class VAE(LatentVariableModel):
         prior: a `priors.Prior` over z; a standard normal if None.
         kl: "auto" (exact where known), "exact" or "sampled".
         num_samples: draws of z per example and step.
+        gradient: "pathwise", through the draws; "score", REINFORCE, for discrete latents; or "auto"
+            (default), pathwise where the posterior allows it.
+        baseline: control variate of "score"; see `objectives.ELBO`.
         seed: seed of those draws.
 
     Metrics: `loss` = `reconstruction` + `kl`, in nats; the loss is the negative ELBO.
@@ -52,6 +55,8 @@ class VAE(LatentVariableModel):
         prior: Prior | None = None,
         kl: str = "auto",
         num_samples: int = 1,
+        gradient: str = "auto",
+        baseline: str = "auto",
         **kwargs: Any,
     ):
-        super().__init__(encoder, decoder, prior, ELBO(kl, num_samples), **kwargs)
+        super().__init__(encoder, decoder, prior, ELBO(kl, num_samples, gradient, baseline), **kwargs)

@@ -8,6 +8,7 @@ from keras_vae.networks.build import build, option_names
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.mlp import mlp_decoder, mlp_encoder
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
+from keras_vae.networks.spectral import spectrally_normalized
 
 __all__ = [
     "build",
@@ -18,4 +19,5 @@ __all__ = [
     "option_names",
     "resnet_decoder",
     "resnet_encoder",
+    "spectrally_normalized",
 ]

@@ -19,7 +19,7 @@ class BetaELBO(ELBO):
         capacity: None for the first form; a number of nats or a schedule, usually
             `schedules.Capacity(25.0, num_steps)`, for the second, where beta is the paper's gamma. The
             absolute difference is of the batch's mean KL, as in the paper.
-        kl, num_samples: see `ELBO`.
+        kl, num_samples, gradient, baseline: see `ELBO`.
 
     Reported: `reconstruction` and `weighted_kl` add up to the loss; `kl` is the KL itself.
 
@@ -36,9 +36,11 @@ class BetaELBO(ELBO):
         capacity: float | str | schedules.Schedule | None = None,
         kl: str = "auto",
         num_samples: int = 1,
+        gradient: str = "auto",
+        baseline: str = "auto",
         **kwargs: Any,
     ):
-        super().__init__(kl, num_samples, **kwargs)
+        super().__init__(kl, num_samples, gradient, baseline, **kwargs)
         self.beta = self.scheduled("beta", beta, low=0.0)
         self.capacity = None if capacity is None else self.scheduled("capacity", capacity, low=0.0)
         if capacity is not None:

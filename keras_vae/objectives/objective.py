@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from copy import deepcopy
 from typing import Any
 
 import keras
@@ -26,6 +27,8 @@ class Objective(keras.layers.Layer):
         part_names: the names `parts` returns; the loss is their sum.
         monitor_names: the names `monitors` returns; reported beside the loss, never added to it.
         critic: a Keras model trained against the others by its own optimizer, or None.
+        critic_part_names: the names `critic_parts` returns; their sum is what the critic minimises.
+        critic_steps: updates of the critic for each of the others, each on draws of its own.
         num_samples: S, draws of z per example that `terms` holds.
 
     Args:
@@ -36,6 +39,7 @@ class Objective(keras.layers.Layer):
     monitor_names: tuple[str, ...] = ()
     critic_part_names: tuple[str, ...] = ()
     critic: keras.Model | None = None
+    critic_steps: int = 1
 
     def __init__(self, num_samples: int = 1, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
@@ -69,18 +73,24 @@ class Objective(keras.layers.Layer):
         return {}
 
     def scheduled(
-        self, name: str, value: float | str | schedules.Schedule, low: float = -math.inf
+        self,
+        name: str,
+        value: float | str | schedules.Schedule,
+        low: float = -math.inf,
+        high: float = math.inf,
     ) -> schedules.Schedule:
         """Declares a weight of the loss that `current(name)` reads and training steps update.
 
         A constant is a variable too: assign to it between calls of `fit`, and no function is traced anew.
 
         Raises:
-            ValueError: if `value` is no schedule, or falls below `low`.
+            ValueError: if `value` is no schedule, or falls below `low` or rises above `high`.
         """
         schedule = schedules.get(value, name)
-        if float(tf.reduce_min(schedule(_STEPS_TO_CHECK))) < low:
-            raise invalid(name, f"a number >= {low:g}, or a schedule that stays there", value)
+        values = schedule(_STEPS_TO_CHECK)
+        if float(tf.reduce_min(values)) < low or float(tf.reduce_max(values)) > high:
+            wanted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+            raise invalid(name, f"a number {wanted}, or a schedule that stays there", value)
         self._schedules[name] = schedule
         start = keras.initializers.Constant(float(schedule(0)))
         self._current[name] = self.add_weight(name=name, shape=(), initializer=start, trainable=False)
@@ -116,7 +126,8 @@ class Objective(keras.layers.Layer):
 
 def deserialize_arguments(config: dict[str, Any]) -> dict[str, Any]:
     """Makes objects of the values that are configs of objects."""
+    # Of copies, since Keras' wrapper layers take their layer out of the config they are made from.
     return {
-        key: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+        key: keras.saving.deserialize_keras_object(deepcopy(value)) if isinstance(value, dict) else value
         for key, value in config.items()
     }

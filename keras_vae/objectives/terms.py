@@ -1,6 +1,6 @@
 """The table of terms every objective reads, each computed at most once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ class Terms:
         step: training steps taken so far, scalar.
         sample_weight: weights of the examples, `[B]`, or None. Parts are weighted when they are reduced; only
             an objective that looks at the whole batch need mind them.
+        training: whether layers run as in training; for networks of the objective's own.
+        decoder_weights: trainable variables behind `decode`, for penalties of them.
     """
 
     def __init__(
@@ -48,10 +50,42 @@ class Terms:
         step: tf.Tensor | int = 0,
         sample_weight: tf.Tensor | None = None,
         encode: Callable[[tf.Tensor], tfd.Distribution] | None = None,
+        training: bool = False,
+        decoder_weights: Sequence[Any] = (),
     ):
+        self._kept: dict[Hashable, Any] = {}
         self.x, self.y, self.q, self.prior, self.sample_weight = x, y, q, prior, sample_weight
         self.num_samples, self.seed, self.step = num_samples, seed, step
-        self.decode, self.encode = decode, encode
+        self.decode, self.encode, self.training = decode, encode, training
+        self.decoder_weights = decoder_weights
+
+    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """`compute()` at the first call with this key: for what both parts and monitors read.
+
+        The key holds all that the result depends on besides the table.
+        """
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
+
+    def at(self, z: tf.Tensor) -> "Terms":
+        """The terms of the same batch at other latents, `[num_samples, B] + latent`."""
+        other = Terms(
+            self.x,
+            self.y,
+            self.q,
+            self.prior,
+            self.decode,
+            self.num_samples,
+            self.seed,
+            step=self.step,
+            sample_weight=self.sample_weight,
+            encode=self.encode,
+            training=self.training,
+            decoder_weights=self.decoder_weights,
+        )
+        other.z, other.p_z = z, self.p_z
+        return other
 
     @cached_property
     def z(self) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """From a config to data and a model that is ready to train."""
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ def model_names() -> dict[str, type]:
 
     Example:
 
-    >>> sorted(model_names())[:2]
-    ['beta-vae', 'vae']
+    >>> model_names()["beta-vae"].__name__
+    'BetaVAE'
     """
     from keras_vae import models
 
@@ -88,21 +89,32 @@ def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "Distributio
         raise invalid("likelihood_options", "arguments of the likelihood's layer", options) from error
 
 
-def build_model(config: RunConfig, image_shape: tuple[int, ...]) -> "LatentVariableModel":
+def build_model(
+    config: RunConfig, image_shape: tuple[int, ...], num_examples: int | None = None
+) -> "LatentVariableModel":
     """The model of a config, compiled; new weights, by Keras' global seed.
+
+    Args:
+        config: of the run.
+        image_shape: of one example.
+        num_examples: of the training set, for models that ask for their `dataset_size` where the config
+            leaves it open.
 
     Raises:
         ValueError: for an unknown name or option, with the nearest known one.
     """
     chosen = config.model
     kind: Any = lookup("model", chosen.name, model_names())
+    options = dict(chosen.options)
+    if num_examples is not None and "dataset_size" in inspect.signature(kind).parameters:
+        options.setdefault("dataset_size", num_examples)
     model = kind.create(
         image_shape,
         chosen.latent_size,
         network=chosen.network,
         likelihood=_likelihood(config, image_shape),
         posterior=chosen.posterior,
-        **chosen.options,
+        **options,
     )
     model.compile(optimizer=make_optimizer(config))
     return model

@@ -136,7 +136,7 @@ class ModelConfig(_Section):
         latent_size: number of latent dimensions.
         network: "mlp", "conv" or "resnet".
         likelihood: name of the distribution layer for p(x|z).
-        posterior: name of the distribution layer for q(z|x).
+        posterior: name of the distribution layer for q(z|x); None for the model's default.
         likelihood_options: further arguments of the likelihood's layer, such as `scale` of "normal-fixed".
         options: further arguments of the model (`beta`, `capacity`, ...) and of the network (`hidden`,
             `filters`, `activation`, ...), as JSON has them.
@@ -146,7 +146,7 @@ class ModelConfig(_Section):
     latent_size: int = _checked(16, _whole(1))
     network: str = _checked("mlp", _text)
     likelihood: str = _checked("bernoulli", _text)
-    posterior: str = _checked("normal", _text)
+    posterior: str | None = _checked(None, _optional(_text))
     likelihood_options: dict[str, Any] = field(default_factory=dict, metadata={"check": _options})
     options: dict[str, Any] = field(default_factory=dict, metadata={"check": _options})
 

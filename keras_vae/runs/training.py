@@ -80,7 +80,7 @@ bata-vae. Did you mean 'beta-vae'?
         hint = "Set `validation`, or leave `patience` and `keep` out."
         raise invalid("validation", "some validation examples to find the best model by", None, hint)
     keras.utils.set_random_seed(config.seed)
-    model = build_model(config, splits.image_shape)
+    model = build_model(config, splits.image_shape, splits.sizes["train"])
     guards = [NaNGuard()] if config.training.nan_guard else []
     recorder = RunRecorder(folder, replace(config, versions=versions()), overwrite)
     try:

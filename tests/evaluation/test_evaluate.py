@@ -239,3 +239,18 @@ def test_errors(wide, data, arguments, match):
     arguments = {"x": data, **arguments}
     with pytest.raises(ValueError, match=match):
         evaluate(wide, arguments.pop("x"), **arguments)
+
+
+def test_deterministic_codes_have_no_figures_of_a_density():
+    model = models.Autoencoder.create((4,), latent_size=2, hidden=(3,), likelihood="normal-fixed")
+    x = np.random.default_rng(0).normal(size=(10, 4)).astype("float32")
+    calls = []
+    report = evaluate(model, x, num_samples=7, progress=lambda *done: calls.append(done))
+    expected = -np.asarray(model.decode(model.encode(x).mean()).log_prob(x), "float64")
+    assert report.reconstruction.mean == pytest.approx(expected.mean(), rel=1e-5)
+    assert report.elbo is report.kl is report.log_likelihood is None
+    assert report.bits_per_dim is report.aggregate is None
+    assert calls[-1] == (10, 10)
+    assert "log-likelihood" not in str(report)
+    assert "reconstruction" in str(report)
+    assert type(report).from_dict(report.to_dict()) == report

@@ -179,3 +179,78 @@ def test_weight_decay_of_the_critic_is_the_critics():
     kernel, other = (np.array(m.objective.critic.layers[0].kernel) for m in (model, plain))
     np.testing.assert_allclose(kernel - other, -0.1 * 2 * 0.5 * before, rtol=1e-3, atol=1e-6)
     assert logs["loss"] == pytest.approx(plain_logs["loss"], rel=1e-5)
+
+
+def test_several_steps_of_the_critic_have_draws_of_their_own_and_come_first():
+    """Each is gradient descent on the critic's loss under its own seed; the last moves with the others."""
+    model = build(optimizer=keras.optimizers.SGD(0.1), critic_optimizer=keras.optimizers.SGD(0.3))
+    twin, seeds = build(), []
+    model.objective.critic_steps = 3
+    critic_parts = model.objective.critic_parts
+    model.objective.critic_parts = lambda terms: seeds.append(terms.seed) or critic_parts(terms)
+    logs = model.train_on_batch(X, return_dict=True)
+    assert len({tuple(np.array(seed)) for seed in seeds}) == 3
+    assert int(model.critic_optimizer.iterations) == 3
+    assert int(model.optimizer.iterations) == int(model.step) == 1
+    critic, others = players(twin)
+    for seed in seeds:
+        with tf.GradientTape(persistent=True) as tape:
+            terms = twin.terms(tf.constant(X), training=True, seed=seed)
+            loss = tf.add_n([tf.reduce_mean(part) for part in twin.objective.parts(terms).values()])
+            critic_loss = tf.reduce_mean(twin.objective.critic_parts(terms)["critic_loss"])
+        of_others = tape.gradient(loss, others)
+        for v, gradient in zip(critic, tape.gradient(critic_loss, critic), strict=True):
+            v.assign_sub(0.3 * gradient)
+    for v, gradient in zip(others, of_others, strict=True):
+        v.assign_sub(0.1 * gradient)
+    for new, expected in zip(model.trainable_variables, twin.trainable_variables, strict=True):
+        np.testing.assert_allclose(new, expected, rtol=1e-5, atol=1e-6)
+    # What is reported is of the last step, at the point that both players left.
+    assert logs["loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert logs["critic_loss"] == pytest.approx(float(critic_loss), rel=1e-5)
+
+
+def test_several_steps_weigh_examples_and_pay_penalties_once():
+    model = build(critic_optimizer=keras.optimizers.SGD(0.0))
+    model.objective.critic_steps = 3
+    kernel = model.objective.critic.layers[0].kernel
+    model.objective.critic.layers[0].kernel.regularizer = keras.regularizers.L2(0.5)
+    totals = []
+    total = model._critic_total
+    model._critic_total = lambda parts, terms: totals.append((parts, total(parts, terms))) or totals[-1][1]
+    weight = np.linspace(0.0, 2.0, len(X)).astype("float32")
+    model.train_on_batch(X, X, sample_weight=weight)
+    assert len(totals) == 3
+    for parts, value in totals:
+        expected = np.mean(weight * parts["critic_loss"]) + 0.5 * np.sum(np.square(kernel))
+        assert float(value) == pytest.approx(expected, rel=1e-5)
+
+
+def test_adversarial_models_refuse_a_critic_that_does_not_fit_at_construction():
+    critic = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    for kind in (
+        models.AdversarialAutoencoder,
+        models.FactorVAE,
+        models.AdversarialVAE,
+        models.AdversarialWAE,
+    ):
+        with pytest.raises(ValueError, match="argument `critic`"):
+            kind(encoder(), decoder(), critic=critic)
+    with pytest.raises(ValueError, match="argument `feature_layer`"):
+        models.AdversarialVAE(encoder(), decoder(), critic=(4,), feature_layer="hidden_1")
+
+
+def test_a_critic_of_the_users_is_saved_with_the_model(tmp_path):
+    keras.utils.set_random_seed(7)
+    critic = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(1)])
+    model = models.AdversarialAutoencoder(encoder(), decoder(), critic=critic, seed=3)
+    model.compile(sgd(), critic_optimizer=keras.optimizers.Adam(0.01), run_eagerly=True)
+    model.fit(X, epochs=1, **FIT)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    z = X[:, :2]
+    np.testing.assert_array_equal(loaded.objective.critic(z), critic(z))
+    more, again = (m.fit(X, epochs=1, **FIT).history for m in (model, loaded))
+    assert again == {name: pytest.approx(series, rel=1e-5) for name, series in more.items()}
+    for old, new in zip(model.critic_optimizer.variables, loaded.critic_optimizer.variables, strict=True):
+        np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-7)

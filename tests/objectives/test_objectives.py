@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import objectives, priors, schedules
+from keras_vae import divergences, objectives, priors, schedules
 
 tfd = tfp.distributions
 RNG = np.random.default_rng(0)
@@ -20,38 +20,216 @@ X = RNG.normal(size=(B, N)).astype("float32")
 W = RNG.normal(size=(D, N)).astype("float32")
 
 
-def table(num_samples=1, prior=None, seed=(1, 2), repeat=1, step=0):
-    q = tfd.Independent(tfd.Normal(np.tile(LOC, (repeat, 1)), np.tile(SCALE, (repeat, 1))), 1)
+def table(num_samples=1, prior=None, seed=(1, 2), repeat=1, step=0, loc=LOC):
+    q = tfd.Independent(tfd.Normal(tf.tile(loc, (repeat, 1)), np.tile(SCALE, (repeat, 1))), 1)
 
     def decode(z):
         return tfd.Independent(tfd.Normal(z @ W, 0.5), 1)
 
+    def encode(x):
+        return tfd.Independent(tfd.Normal(tf.tanh(x @ W.T), 0.5), 1)
+
     x = tf.constant(np.tile(X, (repeat, 1)))
     prior = prior or priors.StandardNormal(D)
-    return objectives.Terms(x, None, q, prior, decode, num_samples, tf.constant(seed), step)
+    return objectives.Terms(
+        x,
+        None,
+        q,
+        prior,
+        decode,
+        num_samples,
+        tf.constant(seed),
+        step,
+        encode=encode,
+        decoder_weights=[W, np.float32(0.5)],
+    )
 
 
 @dataclass(frozen=True)
 class Case:
-    """An objective of the harness, and another value of each of its arguments."""
+    """An objective of the harness, and another value of each of its arguments.
+
+    Args:
+        of_inputs: the arguments that change what the encoder sees, and so nothing in a table made already.
+        of_gradient: the arguments that choose an estimator of the gradient and leave the value alone.
+        of_critic: the arguments that change the critic's own loss, or the number of its steps.
+        compares_samples: whether a part compares the batch with another sample or with itself, pair by pair,
+            so that a batch with every example twice is another comparison.
+    """
 
     build: Callable[..., objectives.Objective]
     arguments: dict[str, object]
+    of_inputs: tuple[str, ...] = ()
+    of_gradient: tuple[str, ...] = ()
+    of_critic: tuple[str, ...] = ()
+    compares_samples: bool = False
+
+
+def critic():
+    return keras.Sequential([keras.Input((D,)), keras.layers.Dense(1, kernel_initializer="ones")])
+
+
+def critic_of_x():
+    return keras.Sequential([keras.Input((N,)), keras.layers.Dense(1, kernel_initializer="ones")])
+
+
+# What every objective with a critic takes, with other values than the default.
+OF_CRITIC = {"r1": 1.0, "gradient_penalty": 5.0, "spectral_norm": True, "critic_steps": 2}
+
+
+def adversarial(kind, compares_samples=False, **arguments):
+    made_of = critic_of_x if kind is objectives.AdversarialELBO else critic
+    return Case(
+        kind,
+        {"critic": made_of(), "num_samples": 4, **OF_CRITIC, **arguments},
+        of_critic=tuple(OF_CRITIC),
+        compares_samples=compares_samples,
+    )
 
 
 CASES = {
-    "elbo": Case(objectives.ELBO, {"kl": "sampled", "num_samples": 4}),
-    "beta": Case(objectives.BetaELBO, {"beta": 2.0, "capacity": 3.0, "kl": "sampled", "num_samples": 4}),
+    "elbo": Case(
+        objectives.ELBO, {"kl": "sampled", "num_samples": 4, "gradient": "score"}, of_gradient=("gradient",)
+    ),
+    "elbo_score": Case(
+        lambda **kwargs: objectives.ELBO(**{"gradient": "score", "num_samples": 3, **kwargs}),
+        {"baseline": "batch"},
+        of_gradient=("baseline",),
+    ),
+    "beta": Case(
+        objectives.BetaELBO,
+        {"beta": 2.0, "capacity": 3.0, "kl": "sampled", "num_samples": 4, "gradient": "score"},
+        of_gradient=("gradient",),
+    ),
+    "beta_score": Case(
+        lambda **kwargs: objectives.BetaELBO(**{"gradient": "score", **kwargs}),
+        {"baseline": "running"},
+        of_gradient=("baseline",),
+    ),
+    "iwae": Case(objectives.IWAEBound, {"num_samples": 4, "gradient": "dreg"}, of_gradient=("gradient",)),
+    "iwae_score": Case(
+        lambda **kwargs: objectives.IWAEBound(**{"gradient": "score", **kwargs}),
+        {"baseline": "none", "gradient": "vimco"},
+        of_gradient=("gradient", "baseline"),
+    ),
+    "miwae": Case(
+        lambda **kwargs: objectives.MIWAEBound(**{"num_estimates": 2, "num_samples": 3, **kwargs}),
+        {"num_estimates": 3, "num_samples": 2, "gradient": "stl"},
+        of_gradient=("gradient",),
+    ),
+    "piwae": Case(
+        lambda **kwargs: objectives.PIWAEBound(**{"num_estimates": 2, "num_samples": 3, **kwargs}),
+        {"num_estimates": 3, "num_samples": 2, "gradient": "dreg"},
+        of_gradient=("gradient",),
+    ),
+    "ciwae": Case(
+        objectives.CIWAEBound,
+        {"beta": "linear:0:1:10", "num_samples": 4, "gradient": "dreg"},
+        of_gradient=("gradient",),
+    ),
     "beta_schedule": Case(
         lambda **kwargs: objectives.BetaELBO(**{"beta": schedules.Linear(1.0, 2.0, 10), **kwargs}),
         {"beta": schedules.Linear(3.0, 2.0, 10), "capacity": schedules.Capacity(9.0, 3, 0)},
     ),
+    "reconstruction": Case(objectives.Reconstruction, {"num_samples": 4}),
+    "denoising": Case(
+        objectives.DenoisingReconstruction,
+        {"corruption": "gaussian:0.5", "num_samples": 4},
+        of_inputs=("corruption",),
+    ),
+    "sparse_l1": Case(objectives.SparseReconstruction, {"weight": 2.0, "penalty": "kl", "num_samples": 4}),
+    "sparse_kl": Case(
+        lambda **kwargs: objectives.SparseReconstruction(**{"penalty": "kl", **kwargs}),
+        {"weight": "linear:2:3:10", "penalty": "l1", "rate": 0.2, "num_samples": 4},
+    ),
+    "contractive": Case(objectives.ContractiveReconstruction, {"weight": 2.0, "num_samples": 4}),
+    "regularized_l2": Case(
+        objectives.RegularizedReconstruction,
+        {"beta": 2.0, "regularizer": "none", "weight": 1.0, "num_samples": 4},
+    ),
+    "regularized_gp": Case(
+        lambda **kwargs: objectives.RegularizedReconstruction(
+            **{"regularizer": "gp", "weight": 1.0, **kwargs}
+        ),
+        {"beta": "linear:2:3:10", "regularizer": "l2", "weight": 2.0, "num_samples": 4},
+    ),
+    "wae": Case(
+        objectives.WassersteinReconstruction,
+        {"divergence": "mmd-rbf", "weight": "linear:1:2:10", "num_samples": 4},
+        compares_samples=True,
+    ),
+    "wae_sinkhorn": Case(
+        lambda **kwargs: objectives.WassersteinReconstruction(**{"divergence": "sinkhorn", **kwargs}),
+        {"divergence": divergences.Sinkhorn(epsilon=3.0), "weight": 2.0, "num_samples": 4},
+        compares_samples=True,
+    ),
+    "wae_sliced": Case(
+        lambda **kwargs: objectives.WassersteinReconstruction(**{"divergence": "sliced", **kwargs}),
+        {"divergence": divergences.SlicedWasserstein(20), "weight": 2.0, "num_samples": 4},
+        compares_samples=True,
+    ),
+    "info": Case(
+        objectives.InfoELBO,
+        {
+            "alpha": 0.5,
+            "scale": "linear:2:20:10",
+            "divergence": divergences.MMD(scales=[1.0]),
+            "kl": "sampled",
+            "num_samples": 4,
+        },
+        compares_samples=True,
+    ),
+    "beta_tc": Case(
+        lambda **kwargs: objectives.TotalCorrelationELBO(**{"dataset_size": 50, **kwargs}),
+        {
+            "dataset_size": 60,
+            "alpha": 0.5,
+            "beta": "linear:1:4:10",
+            "gamma": 2.0,
+            "estimator": "stratified",
+            "num_samples": 4,
+        },
+        compares_samples=True,
+    ),
+    "dip": Case(
+        objectives.DisentangledELBO,
+        {"kind": "ii", "lambda_od": 3.0, "lambda_d": "linear:1:2:10", "kl": "sampled", "num_samples": 4},
+    ),
+    "adversarial_autoencoder": adversarial(
+        objectives.AdversarialReconstruction, weight=2.0, adversarial_loss="hinge"
+    ),
+    "adversarial_wae": adversarial(objectives.AdversarialWasserstein, compares_samples=True, weight=2.0),
+    "adversarial_vae": adversarial(
+        objectives.AdversarialELBO,
+        compares_samples=True,
+        weight="linear:2:3:10",
+        feature_layer="hidden_1",
+        adversarial_loss="least-squares",
+        kl="sampled",
+    ),
+    "factor": adversarial(objectives.FactorELBO, gamma=2.0, kl="sampled"),
 }
 IDENTITIES = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
+def critic_loss(objective):
+    terms = table(objective.num_samples)
+    terms.training = True
+    loss(objective, terms)
+    return np.sum(list(objective.critic_parts(terms).values())), objective.critic_steps
+
+
 def loss(objective, terms):
+    keras.utils.set_random_seed(0)  # critics are made when they are first called
     return np.mean(np.sum(list(objective.parts(terms).values()), axis=0))
+
+
+def encoder_gradient(objective):
+    loc = tf.Variable(LOC)
+    with tf.GradientTape() as tape:
+        parts = objective.parts(table(objective.num_samples, loc=loc))
+        total = tf.reduce_sum(tf.add_n(list(parts.values())))
+    return tape.gradient(total, loc)
 
 
 def test_every_public_objective_has_a_case():
@@ -63,7 +241,7 @@ def test_every_public_objective_has_a_case():
 @IDENTITIES
 def test_parts_and_monitors_are_as_declared(case):
     objective = case.build()
-    parts, monitors = objective.parts(table()), objective.monitors(table())
+    parts, monitors = (f(table(objective.num_samples)) for f in (objective.parts, objective.monitors))
     assert tuple(parts) == objective.part_names
     assert set(monitors) == set(objective.monitor_names)
     for part in parts.values():
@@ -81,27 +259,39 @@ def test_config_round_trip(case):
         again = keras.saving.deserialize_keras_object(config)
         assert type(again) is type(objective)
         assert again.get_config() == objective.get_config()
-        terms = table(objective.num_samples)
-        assert loss(again, terms) == loss(objective, terms)
+        # A table keeps what was computed of it, so each has its own.
+        assert loss(again, table(again.num_samples)) == loss(objective, table(objective.num_samples))
 
 
 @IDENTITIES
 def test_every_argument_changes_the_loss(case):
     names = set(inspect.signature(type(case.build()).__init__).parameters) - {"self", "kwargs"}
-    if case is not CASES["beta_schedule"]:
-        assert names == set(case.arguments)
+    # An argument may need another one beside it, and so a case of its own.
+    alike = [other for other in CASES.values() if type(other.build()) is type(case.build())]
+    assert names == {name for other in alike for name in other.arguments}
     plain = case.build()
     for name, value in case.arguments.items():
         changed = case.build(**{name: value})
         for objective in (plain, changed):
             objective.update(tf.constant(2))
+        if name in case.of_inputs:
+            assert not np.array_equal(*(o.corrupt(tf.constant(X), (1, 2)) for o in (plain, changed))), name
+            continue
+        if name in case.of_critic:
+            assert critic_loss(changed) != critic_loss(plain), name
+            continue
+        if name in case.of_gradient:
+            assert not np.allclose(encoder_gradient(changed), encoder_gradient(plain), rtol=1e-2), name
+            continue
         assert loss(changed, table(changed.num_samples)) != loss(plain, table(plain.num_samples)), name
 
 
 @IDENTITIES
 def test_repeating_the_batch_leaves_the_loss_unchanged(case):
+    if case.compares_samples:
+        pytest.skip("the batch with every example twice is another sample")
     objective = case.build()
-    once, twice = table(), table(repeat=2)
+    once, twice = table(objective.num_samples), table(objective.num_samples, repeat=2)
     twice.z = tf.tile(once.z, [1, 2, 1])
     assert loss(objective, twice) == pytest.approx(loss(objective, once), rel=1e-6)
 

@@ -152,6 +152,18 @@ def test_nothing_is_computed_before_it_is_asked_for():
     assert terms.kl().shape == (B,)
 
 
+def test_terms_at_other_latents():
+    """Everything of z anew, and the first table as it was."""
+    terms = table()
+    first = terms.log_weights
+    other = terms.at(2.0 * terms.z)
+    z = 2.0 * np.float64(terms.z)
+    np.testing.assert_allclose(other.log_px, normal_log_prob(X, z @ np.float64(W), 0.5), rtol=1e-5)
+    np.testing.assert_allclose(other.log_qz, normal_log_prob(z, LOC, SCALE), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(other.log_pz, normal_log_prob(z, 0.0, 1.0), rtol=1e-5)
+    assert terms.log_weights is first
+
+
 def test_kl_modes():
     terms = table()
     np.testing.assert_array_equal(terms.kl("auto"), terms.exact_kl)

@@ -15,7 +15,10 @@ from keras_vae import priors
 tfd = tfp.distributions
 
 CASES = {
+    "Bernoulli": lambda shape=3, **kwargs: priors.Bernoulli(shape, 0.3, **kwargs),
+    "Bernoulli learned": lambda shape=3, **kwargs: priors.Bernoulli(shape, learned=True, **kwargs),
     "StandardNormal": lambda shape=3, **kwargs: priors.StandardNormal(shape, **kwargs),
+    "FittedMixture": lambda shape=3, **kwargs: priors.FittedMixture(shape, 4, **kwargs),
     "NormalMixture": lambda shape=3, **kwargs: priors.NormalMixture(shape, 4, **kwargs),
 }
 EVERY = pytest.mark.parametrize("build", CASES.values(), ids=CASES)
@@ -108,6 +111,36 @@ def test_mixture_against_numpy():
     components = scipy.stats.norm.logpdf(Z[:, None], loc, np.log1p(np.exp(raw_scale))).sum(axis=-1)
     expected = scipy.special.logsumexp(components + scipy.special.log_softmax(logits), axis=1)
     np.testing.assert_allclose(mixture().log_prob(Z), expected, rtol=1e-5)
+
+
+def test_bernoulli_against_scipy():
+    bits = np.float32([[0, 1, 1], [1, 1, 1], [0, 0, 0]])
+    for learned in (False, True):
+        prior = priors.Bernoulli(3, 0.3, learned=learned)
+        expected = scipy.stats.bernoulli.logpmf(bits, 0.3).sum(axis=1)
+        np.testing.assert_allclose(prior().log_prob(bits), expected, rtol=1e-6)
+        assert len(prior.trainable_variables) == int(learned)
+    prior.logits.assign(scipy.special.logit([0.2, 0.9, 0.5]))
+    expected = scipy.stats.bernoulli.logpmf(bits, [0.2, 0.9, 0.5]).sum(axis=1)
+    np.testing.assert_allclose(prior().log_prob(bits), expected, rtol=1e-5)
+
+
+def test_draws_of_a_bernoulli_are_bits_with_its_mean():
+    draws = priors.Bernoulli(2, 0.3)().sample(20_000, seed=(1, 2)).numpy()
+    assert draws.dtype == np.float32 and set(np.unique(draws)) == {0.0, 1.0}
+    np.testing.assert_allclose(draws.mean(axis=0), 0.3, atol=4 * np.sqrt(0.21 / 20_000))
+
+
+@pytest.mark.parametrize("probs", [0.0, 1.0, -0.1, 2, float("nan"), "half", None, True, [0.5]])
+def test_bad_probability(probs):
+    with pytest.raises(ValueError, match="probs"):
+        priors.Bernoulli(3, probs)
+
+
+@pytest.mark.parametrize("learned", [1, "yes", None])
+def test_bad_learned(learned):
+    with pytest.raises(ValueError, match="learned"):
+        priors.Bernoulli(3, learned=learned)
 
 
 def test_components_of_a_mixture_start_apart_and_by_the_seed():

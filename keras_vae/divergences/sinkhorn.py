@@ -1,0 +1,170 @@
+"""The debiased Sinkhorn divergence of two samples."""
+
+import warnings
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from keras_vae.divergences.checks import check_number, check_whole
+from keras_vae.divergences.mmd import squared_distances
+
+
+class SinkhornResult(NamedTuple):
+    """A Sinkhorn divergence and how far its plans are from transporting all mass.
+
+    value: `[...]`.
+    marginal_error: `[...]`, the largest over the three plans of sum_i |sum_j P_ij - 1/N|.
+    """
+
+    value: tf.Tensor
+    marginal_error: tf.Tensor
+
+
+def sinkhorn(
+    x: tf.Tensor,
+    y: tf.Tensor,
+    epsilon: float = 1.0,
+    num_iterations: int = 100,
+    tolerance: float = 1e-3,
+) -> tf.Tensor:
+    """The debiased Sinkhorn divergence, OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2, with
+
+        OT(x, y) = min over plans P of sum_ij P_ij |x_i - y_j|^2 + epsilon * KL(P || uniform)
+
+    Between the squared Wasserstein distance (epsilon to 0) and the squared distance of the means (epsilon to
+    infinity); never negative, and 0 for equal samples only. Computed by log-domain Sinkhorn iterations, from
+    a large epsilon halved until the one asked for. The gradient is that of the optimal plan (envelope
+    theorem), so nothing is differentiated through the iterations.
+
+    Args:
+        x, y: float32 `[..., N, d]` and `[..., M, d]`, points in rows.
+        epsilon: a number > 0 in units of the cost, squared distances. Small values take more iterations.
+        num_iterations: the most iterations, at least 1.
+        tolerance: iterations end where the marginal error falls below this number > 0.
+
+    Returns:
+        `[...]`, float32, in units of the cost. See `sinkhorn_with_error` and `check_convergence`.
+
+    Raises:
+        ValueError: for arguments out of range.
+
+    Example:
+
+    >>> x = tf.constant([[0.0, 0.0], [0.0, 1.0]])
+    >>> sinkhorn(x, x + 3.0, epsilon=0.01).numpy().round(3)
+    np.float32(18.0)
+
+    Reference: Feydy et al., Interpolating between Optimal Transport and MMD using Sinkhorn Divergences, 2019,
+    Eq. 3 (the divergence) and section 3.1 (the iterations, and those of a sample with itself).
+    """
+    return sinkhorn_with_error(x, y, epsilon, num_iterations, tolerance).value
+
+
+def sinkhorn_with_error(
+    x: tf.Tensor,
+    y: tf.Tensor,
+    epsilon: float = 1.0,
+    num_iterations: int = 100,
+    tolerance: float = 1e-3,
+) -> SinkhornResult:
+    """`sinkhorn` and its marginal error; arguments as there."""
+    check_options(epsilon, num_iterations, tolerance)
+    x, y = tf.convert_to_tensor(x, tf.float32), tf.convert_to_tensor(y, tf.float32)
+    costs = squared_distances(x, y), squared_distances(x, x), squared_distances(y, y)
+    between, within_x, within_y = (tf.stop_gradient(cost) for cost in costs)
+    f, g, of_x, of_y = _potentials(between, within_x, within_y, epsilon, num_iterations, tolerance)
+    pairs = (f, g), (of_x, of_x), (of_y, of_y)
+    parts = [_transport(cost, *pair, epsilon) for cost, pair in zip(costs, pairs, strict=True)]
+    value = parts[0].value - 0.5 * parts[1].value - 0.5 * parts[2].value
+    error = tf.reduce_max(tf.stack([part.marginal_error for part in parts]), axis=0)
+    return SinkhornResult(value, tf.stop_gradient(error))
+
+
+def check_convergence(marginal_error: tf.Tensor, tolerance: float) -> None:
+    """Warns, naming the remedy, if `sinkhorn_with_error` has not converged; for eager code.
+
+    Args:
+        marginal_error: as returned there.
+        tolerance: as given there.
+
+    Example:
+
+    >>> import warnings
+    >>> x = tf.constant([[0.0], [1.0], [5.0]])
+    >>> error = sinkhorn_with_error(x, x**2, epsilon=0.01, num_iterations=1).marginal_error
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     check_convergence(error, tolerance=1e-3)
+    >>> len(caught)
+    1
+    """
+    worst = float(tf.reduce_max(marginal_error))
+    # Also for an error that is no number.
+    if not worst <= tolerance:
+        warnings.warn(
+            f"Sinkhorn did not converge: marginal error {worst:.3g}, tolerance {tolerance:.3g}. "
+            "Raise `epsilon` or `num_iterations`, or accept a higher `tolerance`.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def check_options(epsilon: float, num_iterations: int, tolerance: float) -> None:
+    """Raises `ValueError` for options of `sinkhorn` out of range."""
+    check_whole("num_iterations", num_iterations)
+    check_number("epsilon", epsilon)
+    check_number("tolerance", tolerance)
+
+
+def _potentials(
+    between: tf.Tensor,
+    within_x: tf.Tensor,
+    within_y: tf.Tensor,
+    epsilon: float,
+    num_iterations: int,
+    tolerance: float,
+) -> tuple[tf.Tensor, ...]:
+    """The dual potentials f, g of x with y, and those of x and of y with themselves."""
+
+    def iterate(error, step, f, g, of_x, of_y):
+        del error
+        new_f = _softmin(between, g[..., None, :], step, axis=-1)
+        new_g = _softmin(between, new_f[..., :, None], step, axis=-2)
+        x_map = _softmin(within_x, of_x[..., None, :], step, axis=-1)
+        y_map = _softmin(within_y, of_y[..., None, :], step, axis=-1)
+        # What the rows of the plans before this step sum to, relative to 1/N. Only at the last epsilon.
+        sums = [tf.exp((f - new_f) / step), tf.exp((of_x - x_map) / step), tf.exp((of_y - y_map) / step)]
+        worst = [tf.reduce_max(tf.reduce_mean(tf.abs(total - 1.0), axis=-1)) for total in sums]
+        error = tf.where(step > epsilon, float("inf"), tf.reduce_max(tf.stack(worst)))
+        # The potential of a sample with itself is a fixed point; half steps towards it converge at once.
+        halves = 0.5 * (of_x + x_map), 0.5 * (of_y + y_map)
+        return error, tf.maximum(step / 2.0, epsilon), new_f, new_g, *halves
+
+    start = tf.maximum(tf.reduce_max(between), epsilon)
+    zeros = tf.zeros_like(between[..., :, 0]), tf.zeros_like(between[..., 0, :])
+    state = (tf.constant(float("inf")), start, *zeros, *zeros)
+    _, _, f, g, of_x, of_y = tf.while_loop(
+        lambda error, *_: error > tolerance, iterate, state, maximum_iterations=num_iterations
+    )
+    return f, g, of_x, of_y
+
+
+def _softmin(cost: tf.Tensor, potential: tf.Tensor, epsilon: tf.Tensor, axis: int) -> tf.Tensor:
+    """-epsilon * log of the mean over `axis` of exp((potential - cost) / epsilon)."""
+    count = tf.cast(tf.shape(cost)[axis], tf.float32)
+    return -epsilon * (tf.reduce_logsumexp((potential - cost) / epsilon, axis=axis) - tf.math.log(count))
+
+
+def _transport(cost: tf.Tensor, f: tf.Tensor, g: tf.Tensor, epsilon: float) -> SinkhornResult:
+    """The dual objective at the potentials, and the marginal error of their plan."""
+    rows, columns = (tf.cast(tf.shape(cost)[axis], tf.float32) for axis in (-2, -1))
+    constant = tf.stop_gradient(cost)
+    plan = tf.exp((f[..., :, None] + g[..., None, :] - constant) / epsilon) / (rows * columns)
+    excess = tf.reduce_sum(plan, axis=[-2, -1]) - 1.0
+    dual = tf.reduce_mean(f, axis=-1) + tf.reduce_mean(g, axis=-1) - epsilon * excess
+    # 0, with the gradient of the cost of the plan.
+    slope = tf.reduce_sum(plan * (cost - constant), axis=[-2, -1])
+    errors = (
+        tf.reduce_sum(tf.abs(tf.reduce_sum(plan, axis=-1) - 1.0 / rows), axis=-1),
+        tf.reduce_sum(tf.abs(tf.reduce_sum(plan, axis=-2) - 1.0 / columns), axis=-1),
+    )
+    return SinkhornResult(dual + slope, tf.maximum(*errors))

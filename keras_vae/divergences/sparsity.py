@@ -1,0 +1,34 @@
+"""How far units are from being active for a given share of the examples."""
+
+import math
+
+import tensorflow as tf
+
+
+def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    """KL(Bernoulli(rate) || Bernoulli(r_j)) of every unit j, `[K]`, in nats; r_j is the mean of sigmoid(c_j).
+
+    rate * log(rate / r_j) + (1 - rate) * log((1 - rate) / (1 - r_j)): at least 0, and 0 where the mean over
+    the examples is the rate. Computed from logarithms, so that units which are never active have a finite
+    value and a gradient.
+
+    Args:
+        rate: the wanted mean activation, in (0, 1).
+        logits: c, `[B, K]`, any real numbers.
+        weights: of the examples in the mean, `[B]`, or None for equal ones.
+
+    Example:
+
+    >>> kl_to_rate(0.5, tf.zeros([3, 2])).numpy().tolist()
+    [0.0, 0.0]
+
+    Reference: Ng, Sparse autoencoder, CS294A lecture notes, 2011, section 3.
+    """
+    if weights is None:
+        weights = tf.ones_like(logits[:, 0])
+    # Equal weights where all are 0, as in a batch that counts for nothing.
+    weights = tf.where(tf.reduce_sum(weights) > 0.0, weights, tf.ones_like(weights))
+    log_weights = tf.math.log(weights / tf.reduce_sum(weights))[:, None]
+    log_active = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(logits), axis=0)
+    log_idle = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(-logits), axis=0)
+    return rate * (math.log(rate) - log_active) + (1.0 - rate) * (math.log1p(-rate) - log_idle)

@@ -1,0 +1,47 @@
+"""The distance between the aggregate posterior and the prior, as the objectives that use one see it."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.distributions.draws import fold_in
+from keras_vae.divergences import SampleDistance
+from keras_vae.errors import invalid
+from keras_vae.objectives.terms import Terms
+
+tfd = tfp.distributions
+
+# Folded into the seed for what is random in the distance itself.
+_DISTANCE = 5
+
+
+def distance_to_prior(terms: Terms, distance: SampleDistance) -> dict[str, tf.Tensor]:
+    """D(q(z), p(z)) of the batch and the distance's monitors by name, scalars; computed once.
+
+    Every one of the S sets of B draws is compared with a set of draws from the prior, and the mean is taken:
+    draws of one example are no independent draws from q(z).
+
+    Raises:
+        ValueError: for a prior whose weights no draw leads a gradient to.
+    """
+    return terms.once(("distance_to_prior", distance), lambda: _measure(terms, distance))
+
+
+def _measure(terms: Terms, distance: SampleDistance) -> dict[str, tf.Tensor]:
+    reparameterized = terms.p_z.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+    if terms.prior.trainable_weights and not reparameterized:
+        raise invalid(
+            "prior",
+            "a prior whose draws are reparameterised, or one without weights to train",
+            type(terms.prior).__name__,
+            "Its draws lead no gradient to all of its weights: set `prior.trainable = False`.",
+        )
+    size = terms.q.event_shape.num_elements()
+    batch = tf.shape(terms.z)[:2]
+    z, prior_z = (tf.reshape(draws, tf.concat([batch, [size]], 0)) for draws in (terms.z, terms.prior_z))
+    figures = distance.measure(z, prior_z, fold_in(terms.seed, _DISTANCE))
+    return {name: tf.reduce_mean(figure) for name, figure in figures.items()}
+
+
+def of_every_example(value: tf.Tensor, terms: Terms) -> tf.Tensor:
+    """A figure of the whole batch as a part of the loss, `[B]`, with itself as the mean."""
+    return tf.broadcast_to(value, tf.shape(terms.x)[:1])

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.errors import invalid
 from keras_vae.divergences.marginals import marginal_log_prob
+from keras_vae.errors import invalid
 from keras_vae.evaluation.statistic import Statistic
 
 tfd = tfp.distributions

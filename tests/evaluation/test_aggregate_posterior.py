@@ -6,8 +6,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import integrate, special, stats
 
-from keras_vae.evaluation import Statistic, aggregate_posterior, aggregate_posterior_terms
 from keras_vae.divergences.marginals import marginal_log_prob
+from keras_vae.evaluation import Statistic, aggregate_posterior, aggregate_posterior_terms
 
 tfd = tfp.distributions
 

@@ -82,7 +82,16 @@ class LatentVariableModel(ResidentTrainer):
         """One batch of zeros through the model and its objective, so that what cannot work fails now."""
         x = checks.probe(self.data_shape)
         self(x)
-        parts = self.objective.parts(self.terms(x))
+        terms = self.terms(x)
+        parts = self.objective.parts(terms)
+        reparameterized = terms.q.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+        if self.objective.differentiates_draws and not reparameterized:
+            raise invalid(
+                "encoder",
+                "a posterior whose draws carry a gradient, such as keras_vae.layers.IndependentNormal",
+                terms.q.name,
+                "VAE, BetaVAE and IWAE train others too.",
+            )
         names = self.objective.part_names
         if set(parts) != set(names) or any(part.shape != x.shape[:1] for part in parts.values()):
             raise invalid(

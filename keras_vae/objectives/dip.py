@@ -41,6 +41,7 @@ class DisentangledELBO(ELBO):
     """
 
     part_names = ("reconstruction", "kl", "off_diagonal", "diagonal")
+    differentiates_draws = True
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ class ELBO(Objective):
     """
 
     part_names: tuple[str, ...] = ("reconstruction", "kl")
+    differentiates_draws = False
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class ImportanceWeighted(Objective):
 
     part_names = ("negative_bound",)
     monitor_names: tuple[str, ...] = ("reconstruction", "kl")
+    differentiates_draws = False
     gradients: tuple[str, ...] = ("reparameterized", "stl", "dreg")
 
     def __init__(self, num_samples: int, gradient: str = "reparameterized", **kwargs: Any):

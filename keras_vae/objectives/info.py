@@ -37,6 +37,7 @@ class InfoELBO(ELBO):
     """
 
     part_names = ("reconstruction", "weighted_kl", "weighted_divergence")
+    differentiates_draws = True
 
     def __init__(
         self,

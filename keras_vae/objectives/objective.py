@@ -30,6 +30,8 @@ class Objective(keras.layers.Layer):
         critic_part_names: the names `critic_parts` returns; their sum is what the critic minimises.
         critic_steps: updates of the critic for each of the others, each on draws of its own.
         num_samples: S, draws of z per example that `terms` holds.
+        differentiates_draws: whether the encoder learns through its draws, so that the model must refuse a
+            posterior that is not reparameterised; False for objectives that see to such posteriors themselves.
 
     Args:
         num_samples: an integer >= 1.
@@ -40,6 +42,7 @@ class Objective(keras.layers.Layer):
     critic_part_names: tuple[str, ...] = ()
     critic: keras.Model | None = None
     critic_steps: int = 1
+    differentiates_draws: bool = True
 
     def __init__(self, num_samples: int = 1, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)

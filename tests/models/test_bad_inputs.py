@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import models, objectives, priors
+from keras_vae import layers, models, objectives, priors
 from keras_vae.layers.distribution_layer import DistributionLambda
 from keras_vae.layers.independent import IndependentNormal
 from keras_vae.layers.support import UNIT_INTERVAL
@@ -362,3 +362,11 @@ def test_bad_arguments_of_create(options, words):
     with pytest.raises(ValueError) as error:
         models.VAE.create(**{"input_shape": (6,), "latent_size": 2, **options})
     one_line(error, *words)
+
+
+@pytest.mark.parametrize("name", ["Autoencoder", "WAE", "InfoVAE", "DIPVAE"])
+def test_posterior_whose_draws_carry_no_gradient(name):
+    """It would train the decoder only, and say nothing."""
+    coins = layers.IndependentBernoulli(2)
+    with pytest.raises(ValueError, match="argument `encoder`.*draws carry a gradient.*VAE, BetaVAE and IWAE"):
+        getattr(models, name)(encoder(coins), decoder(), prior=priors.Bernoulli(2))

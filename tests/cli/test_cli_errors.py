@@ -30,6 +30,11 @@ assert not heavy, heavy
 """
 
 
+# A shell starts what runs in its background deaf to interrupts, and so are the children of that.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 # A small training spends most of its time in the compiler.
 WITHOUT_XLA = """
 import keras_vae
@@ -133,18 +138,21 @@ def test_ctrl_c_leaves_a_run_to_go_on_with(tiny, tmp_path):
     folder = tmp_path / "run"
     arguments = [*tiny, "--epochs", "1000000", "--output", folder]
     with subprocess.Popen(
-        [sys.executable, "-c", WITHOUT_XLA, "train", *map(str, arguments)],
+        [sys.executable, "-c", INTERRUPTIBLE + WITHOUT_XLA, "train", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     ) as process:
-        deadline = time.monotonic() + 240
-        while not (folder / "model.keras").exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        stderr = process.communicate(timeout=60)[1]
+        try:
+            deadline = time.monotonic() + 240
+            while not (folder / "model.keras").exists():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            stderr = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr and "model included" in stderr
     run = runs.Run.open(folder)

@@ -31,7 +31,7 @@ class Objective(keras.layers.Layer):
         critic_steps: updates of the critic for each of the others, each on draws of its own.
         num_samples: S, draws of z per example that `terms` holds.
         differentiates_draws: whether the encoder learns through its draws, so that the model must refuse a
-            posterior that is not reparameterised; False for objectives that see to such posteriors themselves.
+            posterior that is not reparameterised; False for objectives that see to those themselves.
 
     Args:
         num_samples: an integer >= 1.

@@ -368,5 +368,7 @@ def test_bad_arguments_of_create(options, words):
 def test_posterior_whose_draws_carry_no_gradient(name):
     """It would train the decoder only, and say nothing."""
     coins = layers.IndependentBernoulli(2)
-    with pytest.raises(ValueError, match="argument `encoder`.*draws carry a gradient.*VAE, BetaVAE and IWAE"):
+    with pytest.raises(
+        ValueError, match=r"argument `encoder`.*draws carry a gradient.*VAE, BetaVAE and IWAE"
+    ):
         getattr(models, name)(encoder(coins), decoder(), prior=priors.Bernoulli(2))

@@ -65,8 +65,8 @@ def train(
     >>> runs.train(config, "runs/first")
     Traceback (most recent call last):
     ...
-    ValueError: Invalid value received for argument `model`. Expected: one of 'beta-vae', 'vae'. Received: \
-bata-vae. Did you mean 'beta-vae'?
+    ValueError: Invalid value received for argument `model`. Expected: one of ... Received: bata-vae. Did \
+you mean 'beta-vae'?
     """
     import keras
 

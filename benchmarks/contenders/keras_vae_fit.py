@@ -86,6 +86,6 @@ MODELS = {
             "critic": critic(job.latent_size, models.CRITIC_UNITS, "relu"),
         },
     ),
-    "vae_gan": Recipe("AdversarialVAE"),
+    "vae_gan": Recipe("AdversarialVAE", {"critic": models.CRITIC_UNITS, "feature_layer": "hidden_0"}),
     "rae_l2": Recipe("RegularizedAutoencoder", {**SQUARED_ERROR, "regularizer": "l2"}),
 }

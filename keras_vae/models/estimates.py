@@ -61,10 +61,11 @@ def elbo_parts(
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
     batch_size = min(batch_size, max(1, max_pairs(model) // num_samples))
-    objective = ELBO() if has_density(model) else Reconstruction()
+    of_density, of_point = ELBO(), Reconstruction()
 
     def parts(batch, seed):
-        return objective.parts(model.terms(batch, num_samples=num_samples, seed=seed))
+        terms = model.terms(batch, num_samples=num_samples, seed=seed)
+        return (of_point if is_deterministic(terms.q) else of_density).parts(terms)
 
     compiled = _compiled(model, ("elbo", num_samples), parts)
     return _map_batches(model, compiled, x, batch_size, seed, progress)

@@ -242,7 +242,7 @@ class ResidentTrainer(keras.Model):
 
     @property
     def uses_xla(self) -> bool:
-        """Whether estimates outside of `fit` are compiled by XLA: as `compile` was told, or by default."""
+        """Whether XLA compiles what the model computes: as `compile` was told, or by default."""
         if self.compiled and not self.run_eagerly:
             return self.jit_compile
         return not self._untracked.left_xla and self.jit_compile_by_default()

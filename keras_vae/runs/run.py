@@ -125,13 +125,11 @@ class Run:
             ValueError: if training ended before there was one, or the file cannot be read.
         """
         self.check_model()
-        import keras
-
-        import keras_vae
-
         # Registers with Keras every class that a model file may name.
-        for name in keras_vae.__all__:
-            getattr(keras_vae, name)
+        import keras_vae.models  # noqa: F401
+
+        import keras  # isort: skip
+
         try:
             return keras.saving.load_model(self.model_path)
         except Exception as error:  # whatever a damaged archive makes of Keras

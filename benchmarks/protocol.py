@@ -32,13 +32,15 @@ class Job:
     Args:
         model: a name of `benchmarks.train_speed.MODELS`.
         network: a name of `benchmarks.train_speed.NETWORKS`.
-        hidden: units of the encoder's hidden layers; the decoder mirrors them.
+        hidden: units of the encoder's dense hidden layers; the decoder mirrors them.
         latent_size: latent dimensions.
         batch_size: examples per step; the last step of an epoch takes what is left.
         learning_rate: of Adam.
         data: path of an `.npy` file, float32 [N, H, W, C] in [0, 1].
         seed: for the initial weights, the order of the examples and the latent noise.
         threads: CPUs to use, or None for all.
+        filters: channels of the encoder's convolutions, each of which halves the image, before the dense
+            layers; the decoder mirrors them. Empty for a network without convolutions.
     """
 
     model: str
@@ -50,6 +52,7 @@ class Job:
     data: str
     seed: int = 0
     threads: int | None = None
+    filters: tuple[int, ...] = ()
 
     def to_json(self) -> Message:
         """Returns a dictionary that `from_json` reads."""
@@ -58,7 +61,7 @@ class Job:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
         """Returns the job that `to_json` wrote."""
-        return cls(**{**values, "hidden": tuple(values["hidden"])})
+        return cls(**{**values, "hidden": tuple(values["hidden"]), "filters": tuple(values["filters"])})
 
 
 class EpochClock:

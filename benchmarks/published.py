@@ -1,35 +1,49 @@
 """Reprints published figures: `python benchmarks/published.py ROW [--data-dir FOLDER]`.
 
-Each row trains one model of 784-200-200-50 units, tanh, on dynamically binarised MNIST, and prints the
-paper's test NLL beside the one measured here, with its standard error, epochs, minutes and seed.
+A row of test NLL trains one model of 784-200-200-50 units, tanh, on dynamically binarised MNIST, and prints
+the paper's test NLL beside the one measured here, with its standard error, epochs, minutes and seed.
 The schedule is a short one for two cores; `--schedule paper` takes that of Burda et al. (2016), 3,280
-epochs. With `--work` a run that was interrupted goes on where it was.
+epochs. The row m2-mnist classifies with a hundred labels; its long schedule are 3,000 epochs at one rate.
+The row rae-mnist compares the samples of three models; `--schedule paper` are its paper's 100 epochs.
+With `--work` a run that was interrupted goes on where it was. `--table FOLDER` prints what the files
+`FOLDER/*.json`, each written by `--json`, have measured.
 """
 
 import argparse
 import json
 import math
 import os
+import statistics
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if not __package__:  # run as a file: make the package `benchmarks` importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import keras
 import numpy as np
 
 import keras_vae
+from benchmarks.clock import Clock
+from benchmarks.few_labels import FewLabels
+from benchmarks.sample_quality import SampleQuality
 from keras_vae import datasets, evaluation
 
 BURDA = "Burda et al., Importance Weighted Autoencoders, 2016, Table 1, one stochastic layer"
 RAINFORTH = "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, 2018, Table 1"
+GHOSH = "Ghosh et al., From Variational to Deterministic Autoencoders, 2020, Table 1, MNIST, GMM"
+KINGMA = "Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, Table 1, M2, N = 100"
+NUM_SAMPLES = 5000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure and how to reach it.
+    """One published test NLL and how to reach it.
 
     Args:
         model: name of a class of `keras_vae`.
@@ -46,15 +60,48 @@ class Row:
     target: float
     epochs: int
     options: dict[str, Any] = field(default_factory=dict)
+    # Options of the command line that the row has no use for.
+    unused = ()
+
+    @property
+    def reference(self) -> str:
+        """The published figure with its unit."""
+        return f"{self.published:.2f} nats"
+
+    @property
+    def goal(self) -> str:
+        """What the short schedule is to reach."""
+        return f"at most {self.target:.2f}"
+
+    def run(self, name: str, args: argparse.Namespace) -> dict[str, Any]:
+        """Trains and evaluates; returns what it measured."""
+        return run(name, self, args)
+
+    def line(self, measured: Mapping[str, Any]) -> str:
+        """What was measured, in a line."""
+        return (
+            f"test NLL {measured['nll']:.2f} +- {measured['nll_standard_error']:.2f} nats "
+            f"({measured['num_samples']} importance samples), published {self.published:.2f}; "
+            f"{measured['epochs']} epochs, {measured['training_minutes']:.1f} min of training, "
+            f"{measured['evaluation_minutes']:.1f} min of evaluation, seed {measured['seed']}"
+        )
+
+    def cell(self, measured: Sequence[Mapping[str, Any]]) -> str:
+        """The NLL of one seed and its standard error over images, or of several and their deviation."""
+        values = [one["nll"] for one in measured]
+        spread = measured[0]["nll_standard_error"] if len(values) == 1 else statistics.stdev(values)
+        return f"{statistics.fmean(values):.2f} ± {spread:.2f}"
 
 
-ROWS = {
+ROWS: dict[str, Any] = {
     "vae-mnist": Row("VAE", 86.76, BURDA, 89.5, 300),
     "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 160, {"num_samples": 5}),
     "iwae-50-mnist": Row("IWAE", 84.78, BURDA, 86.28, 100, {"num_samples": 50}),
     "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 100, {"beta": 0.05, "num_samples": 64}),
     "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 100, {"num_estimates": 8, "num_samples": 8}),
     "miwae-mnist": Row("MIWAE", 84.97, RAINFORTH, 86.97, 100, {"num_estimates": 8, "num_samples": 8}),
+    "m2-mnist": FewLabels(KINGMA, 0.1197, 0.08, epochs=60, alpha=50.0, labelled_per_batch=100),
+    "rae-mnist": SampleQuality(GHOSH, epochs=5),
 }
 
 
@@ -85,26 +132,6 @@ def schedule(name: str, epochs: int, examples: int) -> Schedule:
     return Schedule(ends[-1], 20, keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates))
 
 
-class Clock(keras.callbacks.Callback):
-    """Adds up the minutes of training, in a file over interruptions if `path` is given."""
-
-    per_execution = True
-
-    def __init__(self, path: Path | None):
-        super().__init__()
-        self.path = path
-        self.minutes = float(path.read_text()) if path is not None and path.exists() else 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._begin = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.minutes += (time.monotonic() - self._begin) / 60
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(f"{self.minutes}\n")
-
-
 def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     """Trains and evaluates one row; returns what it measured."""
     keras.utils.set_random_seed(args.seed)
@@ -117,16 +144,18 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     )
     # Epsilon as in the paper.
     model.compile(optimizer=keras.optimizers.Adam(plan.rate, epsilon=1e-4))
-    clock = Clock(args.work and args.work / f"{name}.minutes")
+    state = args.work and args.work / (name if args.seed == 0 else f"{name}-seed-{args.seed}")
+    clock = Clock(state and state.parent / f"{state.name}.minutes")
     callbacks = [clock]
-    if args.work:
-        callbacks.append(keras.callbacks.BackupAndRestore(args.work / name))
+    if state:
+        callbacks.append(keras.callbacks.BackupAndRestore(state))
     model.fit(data.train, epochs=plan.epochs, verbose=args.verbose, callbacks=callbacks)
     if args.save:
         model.save(args.save)
     begin = time.monotonic()
     test = np.concatenate(list(data.test.as_numpy_iterator()))
-    report = evaluation.evaluate(model, test, num_samples=args.num_samples, seed=args.seed)
+    num_samples = NUM_SAMPLES if args.num_samples is None else args.num_samples
+    report = evaluation.evaluate(model, test, num_samples=num_samples, seed=args.seed)
     print(report)
     return {
         "row": name,
@@ -138,6 +167,7 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
         "schedule": args.schedule,
         "epochs": plan.epochs,
         "seed": args.seed,
+        "num_samples": num_samples,
         "training_minutes": clock.minutes,
         "evaluation_minutes": (time.monotonic() - begin) / 60,
         "nll": -report.log_likelihood.mean,
@@ -146,31 +176,94 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     }
 
 
-def main() -> None:
+def read(file: Path) -> list[dict[str, Any]]:
+    """What a file of `--json` has measured, one entry a seed."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return found.get("seeds", [found])
+
+
+def measure(name: str, args: argparse.Namespace) -> None:
+    """Runs a row for every seed, and writes what was measured after each."""
+    row = ROWS[name]
+    print(f"{name}: {row.source}: {row.reference}; to reach on the short schedule: {row.goal}")
+    before = read(args.json) if args.seeds > 1 and args.json and args.json.exists() else []
+    measured = []
+    for seed in range(args.seed, args.seed + args.seeds):
+        args.seed = seed
+        settings = {key: getattr(args, key) for key in ("schedule", "epochs", "num_samples", "seed")}
+        wanted = {"row": name, "settings": settings}
+        known = [one for one in before if {key: one.get(key) for key in wanted} == wanted]
+        measured.append(known[0] if known else {**row.run(name, args), "settings": settings})
+        if args.json:
+            plain = measured[0] if args.seeds == 1 else {"row": name, "seeds": measured}
+            args.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        print(f"{name}: {row.line(measured[-1])}", flush=True)
+    if args.seeds > 1:
+        print(f"{name}: {row.cell(measured)} over {args.seeds} seeds")
+
+
+def table(folder: Path) -> str:
+    """The README's table of what the files of a folder have measured, in the order of `ROWS`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted(folder.glob("*.json")):
+        for one in read(file):
+            if one.get("row") in ROWS:
+                found.setdefault(one["row"], []).append(one)
+    lines = [
+        "| row | published | to reach | here | epochs | minutes | seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in ROWS.items():
+        if name in found:
+            measured = found[name]
+            epochs = ", ".join(sorted({f"{one['epochs']}" for one in measured}))
+            minutes = statistics.fmean(one["training_minutes"] for one in measured)
+            seeds = ", ".join(str(one["seed"]) for one in measured)
+            cells = (name, row.reference, row.goal, row.cell(measured), epochs, f"{minutes:.0f}", seeds)
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("row", choices=sorted(ROWS))
+    parser.add_argument("row", nargs="?", choices=sorted(ROWS))
+    parser.add_argument(
+        "--table", type=Path, metavar="FOLDER", help="print the table of FOLDER/*.json, train nothing"
+    )
     parser.add_argument("--data-dir", help="folder with MNIST prepared by tensorflow-datasets")
     parser.add_argument("--schedule", choices=["short", "paper"], default="short")
     parser.add_argument("--epochs", type=int, help="of the short schedule, instead of the row's own")
-    parser.add_argument("--num-samples", type=int, default=5000, help="importance samples per image")
+    parser.add_argument(
+        "--num-samples", type=int, help=f"importance samples per image, {NUM_SAMPLES} by default"
+    )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="train so many times, with seeds from --seed on")
     parser.add_argument("--verbose", type=int, default=2)
     parser.add_argument("--work", type=Path, help="keep the state of training here, and go on from it")
     parser.add_argument("--save", type=Path, help="keep the trained model as this .keras file")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    args = parser.parse_args()
-    row = ROWS[args.row]
-    print(f"{args.row}: {row.source}: {row.published} nats; to reach on the short schedule: {row.target}")
-    measured = run(args.row, row, args)
-    if args.json:
-        args.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    print(
-        f"{args.row}: test NLL {measured['nll']:.2f} +- {measured['nll_standard_error']:.2f} nats "
-        f"({args.num_samples} importance samples), published {row.published:.2f}; "
-        f"{measured['epochs']} epochs, {measured['training_minutes']:.1f} min of training, "
-        f"{measured['evaluation_minutes']:.1f} min of evaluation, seed {args.seed}"
-    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line."""
+    command_line = parser()
+    args = command_line.parse_args(arguments)
+    if (args.row is None) == (args.table is None):
+        command_line.error("expected a row, or --table FOLDER")
+    if args.table:
+        if not args.table.is_dir():
+            command_line.error(f"argument --table: expected a folder, received {args.table}")
+        print(table(args.table))
+        return
+    unused = ROWS[args.row].unused + (("save",) if args.seeds > 1 else ())
+    for name in unused:
+        if getattr(args, name) is not None:
+            command_line.error(f"--{name.replace('_', '-')} means nothing for these arguments")
+    if args.seeds < 1:
+        command_line.error(f"argument --seeds: expected a number >= 1, received {args.seeds}")
+    measure(args.row, args)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import os
 import signal
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,41 @@ DEVICES = ("cpu", "auto")
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Sizes of an encoder, mirrored by the decoder; ReLU throughout."""
+    """Sizes of an encoder, mirrored by the decoder; ReLU throughout.
+
+    Args:
+        hidden: units of the dense layers.
+        latent_size: latent dimensions.
+        examples: images of an epoch, unless the command line says otherwise.
+        filters: channels of the convolutions before the dense layers.
+        models: what is trained on it.
+    """
 
     hidden: tuple[int, ...]
     latent_size: int
+    examples: int
+    filters: tuple[int, ...] = ()
+    models: tuple[str, ...] = tuple(MODELS)
+
+    def __str__(self) -> str:
+        convolutions = f"{'-'.join(map(str, self.filters))} convolutions, " if self.filters else ""
+        return convolutions + "-".join(map(str, (*self.hidden, self.latent_size)))
 
 
-NETWORKS = {"mlp": Network(hidden=(512, 256), latent_size=32)}
+NETWORKS = {
+    "mlp": Network(hidden=(512, 256), latent_size=32, examples=60_000),
+    # A step takes ten times as long as the other's, so an epoch is shorter.
+    "conv": Network(
+        hidden=(160,),
+        latent_size=32,
+        examples=6_400,
+        filters=(32, 64, 128),
+        models=("vae", "iwae", "wae_mmd"),
+    ),
+}
+
+# What may differ between two runs whose rows go into one table.
+_NOT_MEASURED_BY = ("model", "network", "examples", "python", "json", "resume")
 
 
 @dataclasses.dataclass
@@ -146,15 +174,38 @@ def contender_names(text: str) -> list[str]:
     return names
 
 
-def model_names(text: str) -> list[str]:
-    """Parses `NAME[,NAME...]`, or `all`."""
-    names = list(MODELS) if text == "all" else text.split(",")
-    unknown = [name for name in names if name not in MODELS]
+def _names(text: str, known: Iterable[str]) -> list[str]:
+    names = list(known) if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in known]
     if unknown or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
-            f"expected all, or different names of {', '.join(MODELS)}, received {text}"
+            f"expected all, or different names of {', '.join(known)}, received {text}"
         )
     return names
+
+
+def model_names(text: str) -> list[str]:
+    """Parses `NAME[,NAME...]`, or `all`."""
+    return _names(text, MODELS)
+
+
+def network_names(text: str) -> list[str]:
+    """Parses `NAME[,NAME...]`, or `all`."""
+    return _names(text, NETWORKS)
+
+
+def rows_of(networks: Sequence[str], models: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns each network with those of the models that are trained on it.
+
+    Raises:
+        ValueError: for a network with none of them.
+    """
+    rows = [(network, [m for m in models if m in NETWORKS[network].models]) for network in networks]
+    for network, chosen in rows:
+        if not chosen:
+            known = ", ".join(NETWORKS[network].models)
+            raise ValueError(f"expected a model of network {network}: {known}; received {', '.join(models)}")
+    return [(network, model) for network, chosen in rows for model in chosen]
 
 
 def new_file(text: str) -> Path:
@@ -194,9 +245,24 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME[,NAME...]",
         help=f"what is trained, one after the other: all, or some of {', '.join(MODELS)} (default: vae)",
     )
-    add("--network", choices=NETWORKS, default="mlp", help="encoder and decoder")
+    add(
+        "--network",
+        type=network_names,
+        default=["mlp"],
+        metavar="NAME[,NAME...]",
+        help="encoder and decoder, one after the other: all, or some of "
+        + "; ".join(f"{name}: {n}, {len(n.models)} models" for name, n in NETWORKS.items())
+        + " (default: mlp)",
+    )
     add("--data", choices=DATA, default="synthetic", help="mnist needs tensorflow-datasets")
-    add("--examples", type=at_least(int, 1), default=60_000, help="number of images")
+    add(
+        "--examples",
+        type=at_least(int, 1),
+        default=None,
+        help="number of images (default: "
+        + ", ".join(f"{n.examples} for {name}" for name, n in NETWORKS.items())
+        + ")",
+    )
     add("--batch-size", type=at_least(int, 1), default=128)
     add("--rounds", type=at_least(int, 1), default=7, help="turns of every contender")
     add(
@@ -230,6 +296,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=at_least(int, 0), default=0)
     add("--json", type=new_file, default=None, metavar="FILE", help="write everything measured")
+    add("--resume", action="store_true", help="keep what the file of --json has of these rows")
     return parser
 
 
@@ -347,21 +414,26 @@ def speed_table(report: Report) -> str:
     return results.table(header, rows)
 
 
-def summary(reports: Mapping[str, Report]) -> str:
-    """Returns the ratios of all models, their geometric mean and the least of them."""
-    ratios = {
-        name: _ratios([one.speeds for one in report.rounds]) if report.rounds else {}
-        for name, report in reports.items()
-    }
+def summary(measured: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the ratios of all rows, their geometric mean and the least of them.
+
+    Args:
+        measured: what `Report.to_json` returns, one a row.
+    """
+    ratios = {" ".join(_row(one)): one["ratios"] for one in measured}
     peers = list(dict.fromkeys(peer for of_model in ratios.values() for peer in of_model))
     rows = [
-        [name] + [f"{of_model[peer].median:.2f}" if peer in of_model else "-" for peer in peers]
+        [name] + [f"{of_model[peer]['median']:.2f}" if peer in of_model else "-" for peer in peers]
         for name, of_model in ratios.items()
     ]
-    medians = {p: [of_model[p].median for of_model in ratios.values() if p in of_model] for p in peers}
+    medians = {p: [of_model[p]["median"] for of_model in ratios.values() if p in of_model] for p in peers}
     rows.append(["geometric mean"] + [f"{statistics.geometric_mean(medians[p]):.2f}" for p in peers])
     rows.append(["least"] + [f"{min(medians[p]):.2f}" for p in peers])
     return results.table([f"{REFERENCE} / it", *peers], rows)
+
+
+def _row(measured: Mapping[str, Any]) -> tuple[str, str]:
+    return measured["options"]["network"], measured["options"]["model"]
 
 
 def notes(report: Report, limits: Limits) -> list[str]:
@@ -383,12 +455,23 @@ def notes(report: Report, limits: Limits) -> list[str]:
 
 def describe_job(job: Job, options: argparse.Namespace) -> str:
     """Returns what is trained, in one line."""
-    sizes = "-".join(map(str, (*job.hidden, job.latent_size)))
     return (
-        f"{job.model} ({MODELS[job.model].what}), {job.network} {sizes} and mirrored, relu, float32, "
+        f"{job.model} ({MODELS[job.model].what}), {job.network} {NETWORKS[job.network]} and mirrored, relu, "
+        f"float32, "
         f"Adam {job.learning_rate:g}, batch {job.batch_size}, "
         f"{options.examples} images ({options.data}), threads: {job.threads or 'all'}"
     )
+
+
+def check_sizes(report: Report) -> None:
+    """Sees that all contenders train as many parameters.
+
+    Raises:
+        SystemExit: if they do not, and the model is one of which they should.
+    """
+    sizes = {name: warmed.start["parameters"] for name, warmed in report.contenders.items()}
+    if MODELS[report.options["model"]].same_size and len(set(sizes.values())) > 1:
+        raise SystemExit(f"The contenders do not train the same network; their parameters: {sizes}.")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -407,6 +490,7 @@ def run(options: argparse.Namespace) -> Report:
             network=options.network,
             hidden=network.hidden,
             latent_size=network.latent_size,
+            filters=network.filters,
             batch_size=options.batch_size,
             learning_rate=1e-3,
             data=str(folder / "images.npy"),
@@ -418,6 +502,7 @@ def run(options: argparse.Namespace) -> Report:
         take_part(report, job, pythons, options, folder, closing)
         if report.contenders:
             say(f"\n{contender_table(report)}\n")
+            check_sizes(report)
         run_rounds(report, options.rounds, limits)
     if report.contenders and report.rounds:
         say(f"\n{speed_table(report)}\n")
@@ -430,23 +515,55 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def earlier_rows(file: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns the rows of a file measured on this machine as `options` say, without a failure."""
+    if not file.exists():
+        return []
+    read = json.loads(file.read_text(encoding="utf-8"))
+    here = (machine.describe(), _comparable(vars(options)))
+    return [
+        row
+        for row in read.get("models", [read])
+        if (row["machine"], _comparable(row["options"])) == here and row["rounds"] and not _failed(row)
+    ]
+
+
+def _comparable(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in options.items() if name not in _NOT_MEASURED_BY}
+
+
+def _failed(row: Mapping[str, Any]) -> bool:
+    kinds = [kind for kind, _ in row["left_out"].values()]
+    return protocol.FAILED in kinds or not row["contenders"]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; 1 when a contender failed or none could take part."""
-    options = parser().parse_args(arguments)
+    command_line = parser()
+    options = command_line.parse_args(arguments)
+    try:
+        rows = rows_of(options.network, options.model)
+    except ValueError as error:
+        command_line.error(f"argument --model: {error}")
+    if options.resume and options.json is None:
+        command_line.error("argument --resume: expected --json FILE, whose rows to keep")
     # Ends the workers and removes the folder, as the end of the program and Ctrl-C do.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    names, reports = options.model, {}
-    for name in names:
-        options.model = name
-        reports[name] = run(options)
+    examples = options.examples
+    known = {_row(one): one for one in (earlier_rows(options.json, options) if options.resume else [])}
+    for row in rows:
+        options.network, options.model = row
+        options.examples = examples or NETWORKS[options.network].examples
+        if row in known and known[row]["options"]["examples"] == options.examples:
+            say(f"{' '.join(row)}: measured before")
+            continue
+        known[row] = run(options).to_json()
         if options.json is not None:  # after each, so that what was measured is kept
-            results_so_far = [report.to_json() for report in reports.values()]
-            plain = results_so_far[0] if len(names) == 1 else {"models": results_so_far}
+            plain = known[row] if len(known) == 1 else {"models": list(known.values())}
             options.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    if len(names) > 1:
-        say(f"\n{summary(reports)}")
-    left_out = [kind for report in reports.values() for kind, _ in report.left_out.values()]
-    return int(protocol.FAILED in left_out or not all(report.contenders for report in reports.values()))
+    if len(rows) > 1:
+        say(f"\n{summary([known[row] for row in rows])}")
+    return int(any(_failed(known[row]) for row in rows))
 
 
 if __name__ == "__main__":

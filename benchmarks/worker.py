@@ -60,6 +60,8 @@ def load(contender: Contender, job: Job) -> Trainer:
     module = importlib.import_module(contender.module)
     if job.model not in module.MODELS:
         raise CannotStart(protocol.UNSUPPORTED, f"model {job.model!r}")
+    if job.network not in module.NETWORKS:
+        raise CannotStart(protocol.UNSUPPORTED, f"network {job.network!r}")
     import numpy as np
 
     return module.MODELS[job.model](job, np.load(job.data))

@@ -44,7 +44,7 @@ def test_version():
     assert keras_vae.__version__.count(".") == 2
 
 
-ABSTRACT = ("Objective", "Prior", "DistributionLayer", "IndependentLayer")
+ABSTRACT = ("Objective", "Prior", "GraphicalModel", "DistributionLayer", "IndependentLayer")
 
 
 def test_keras_classes_are_registered_under_the_packages_name():

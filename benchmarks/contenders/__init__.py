@@ -1,8 +1,8 @@
 """The contenders: one line in the table and one module each.
 
 A contender's module has a table `MODELS` from the name of a model to
-`build(job: Job, images: np.ndarray) -> Trainer` and may import its libraries at the top: a worker
-imports it only after it has found `packages`.
+`build(job: Job, images: np.ndarray) -> Trainer`, and `NETWORKS`, the names of the networks it can build. It
+may import its libraries at the top: a worker imports it only after it has found `distributions`.
 """
 
 import dataclasses

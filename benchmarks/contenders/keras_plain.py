@@ -89,3 +89,4 @@ def build_vae(job: Job, images: np.ndarray) -> FitTrainer:
 
 
 MODELS = {"vae": build_vae}
+NETWORKS = ("mlp",)

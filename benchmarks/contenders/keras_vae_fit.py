@@ -37,7 +37,7 @@ class Recipe:
                 "input_shape": images.shape[1:],
                 "latent_size": job.latent_size,
                 "network": job.network,
-                "hidden": job.hidden,
+                **NETWORKS[job.network](job),
                 "likelihood": "bernoulli",
                 "activation": "relu",
                 **options,
@@ -47,6 +47,10 @@ class Recipe:
         return FitTrainer(model, job, images)
 
 
+NETWORKS: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "mlp": lambda job: {"hidden": job.hidden},
+    "conv": lambda job: {"filters": job.filters, "dense": job.hidden, "kernel_size": models.KERNEL_SIZE},
+}
 SQUARED_ERROR = {"likelihood": "normal-fixed"}
 
 

@@ -14,12 +14,15 @@ class Model:
     Args:
         what: one line for the reader of the report.
         comparable: whether the losses of all contenders mean the same, so that they can be held together.
+        same_size: whether all contenders train the same number of parameters.
     """
 
     what: str
     comparable: bool = False
+    same_size: bool = True
 
 
+KERNEL_SIZE = 3
 NUM_SAMPLES, NUM_ESTIMATES = 5, 3
 BETA, CAPACITY = 10.0, 25.0
 GAMMA, FACTOR_UNITS = 2.0, (1000,) * 5
@@ -32,7 +35,8 @@ MODELS: dict[str, Model] = {
     "disentangled_beta_vae": Model(
         f"beta {BETA:g} on the distance of the KL from a capacity to {CAPACITY:g} nats"
     ),
-    "factor_vae": Model(f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z"),
+    # pythae's critic has two logits, ours one.
+    "factor_vae": Model(f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z", same_size=False),
     "iwae": Model(f"K = {NUM_SAMPLES}"),
     "miwae": Model(f"M = {NUM_ESTIMATES}, K = {NUM_SAMPLES}"),
     "wae_mmd": Model("deterministic codes, squared error, inverse multiquadratic kernel of seven scales"),

@@ -11,3 +11,4 @@ from benchmarks.contenders import torch_eager
 compile_loss = functools.partial(torch.compile, dynamic=False)
 
 MODELS = {name: functools.partial(build, wrap=compile_loss) for name, build in torch_eager.MODELS.items()}
+NETWORKS = torch_eager.NETWORKS

@@ -81,3 +81,4 @@ def build_vae(
 
 
 MODELS = {"vae": build_vae}
+NETWORKS = ("mlp",)

@@ -33,6 +33,8 @@ def check_fits(model: Any, x: np.ndarray) -> None:
     """Raises before training where the callback could not run after it."""
     if not isinstance(model, LatentVariableModel):
         raise invalid("model", "a model of keras_vae", type(model).__name__)
+    if model.condition is not None and model.condition.required:
+        raise invalid("model", "a model without a condition, for this callback", type(model).__name__)
     checks.check_data("x", x, model.data_shape, checks.support_of(model.decoder))
 
 

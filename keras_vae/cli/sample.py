@@ -16,6 +16,12 @@ def sample(
     mean: Annotated[
         bool, typer.Option("--mean/--draw", help="The mean of p(x|z), or a draw from it.")
     ] = True,
+    label: Annotated[
+        int | None,
+        typer.Option(
+            "--label", help="The class to draw from a conditional model.", min=0, show_default="each in turn"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -33,4 +39,4 @@ def sample(
 
     check_output(target)
     load_library()
-    typer.echo(save_samples(opened, target, num, seed, mean))
+    typer.echo(save_samples(opened, target, num, seed, mean, label))

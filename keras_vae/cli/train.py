@@ -73,7 +73,9 @@ def train(
             panel=MODEL,
             help="vae, beta-vae, beta-tcvae, factor-vae, dipvae, info-vae; iwae, miwae, piwae, ciwae; "
             "autoencoder, denoising-autoencoder, sparse-autoencoder, contractive-autoencoder, "
-            "regularized-autoencoder; wae, adversarial-wae, adversarial-autoencoder or adversarial-vae.",
+            "regularized-autoencoder; wae, adversarial-wae, adversarial-autoencoder or adversarial-vae; with "
+            "the data's classes, conditional-vae, semi-supervised-vae or "
+            "semi-supervised-adversarial-autoencoder.",
             default=ModelConfig.name,
         ),
     ] = None,
@@ -103,7 +105,7 @@ def train(
         _option(
             "--posterior",
             panel=MODEL,
-            help="q(z|x): normal, normal-diag, normal-tril or deterministic.",
+            help="q(z|x): normal, normal-diag, normal-tril, bernoulli, deterministic or implicit.",
             default="the model's",
         ),
     ] = None,
@@ -136,7 +138,7 @@ def train(
             "--option",
             panel=MODEL,
             help="Any other argument of model or network as NAME=VALUE, such as kl=sampled, num_samples=5, "
-            "dropout=0.1, normalization=batch; may be given again.",
+            "annealing=linear:0:1:10000, free_bits=0.5, dropout=0.1; may be given again.",
         ),
     ] = None,
     likelihood_option: Annotated[

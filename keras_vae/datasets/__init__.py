@@ -6,6 +6,7 @@ Splits that fit in memory carry a `Resident`, the one definition of their order 
 from keras_vae.datasets.arrays import from_arrays
 from keras_vae.datasets.loading import load
 from keras_vae.datasets.resident import Resident
+from keras_vae.datasets.semi_supervised import semi_supervised
 from keras_vae.datasets.splits import Splits
 from keras_vae.datasets.transforms import Statistics, Transform, bits_per_dim
 
@@ -17,4 +18,5 @@ __all__ = [
     "bits_per_dim",
     "from_arrays",
     "load",
+    "semi_supervised",
 ]

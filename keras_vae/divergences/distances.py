@@ -1,7 +1,7 @@
 """Distances between two samples as objects with options, for objectives that take one as an argument."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -22,9 +22,12 @@ class SampleDistance:
 
     Attributes:
         monitor_names: further figures that `measure` returns, for objectives to report.
+        takes_weights: whether `measure` has the argument `weights`, of the points of x, `[..., N]`, or None
+            for equal ones. With a distance that has not, objectives refuse weights of examples.
     """
 
     monitor_names: tuple[str, ...] = ()
+    takes_weights: bool = False
 
     def measure(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """The distance, as "divergence", and the monitors by name, each `[...]`.
@@ -34,6 +37,11 @@ class SampleDistance:
             seed: int32 `[2]`, stateless seed of what is random in the distance itself.
         """
         raise NotImplementedError
+
+    def check(self, figures: Mapping[str, float]) -> bool:
+        """Warns if the monitors' means over an epoch show that something is amiss; returns whether it did."""
+        del figures
+        return False
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -74,16 +82,21 @@ class MMD(SampleDistance):
         self.kernel, self.scales, self.unbiased = kernel, check_scales(scales), unbiased
         self.variance = check_number("variance", variance)
 
-    def measure(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    takes_weights = True
+
+    def measure(
+        self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         del seed
-        return {"divergence": mmd(x, y, **self.get_config())}
+        return {"divergence": mmd(x, y, **self.get_config(), weights=weights)}
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Sinkhorn(SampleDistance):
     """The debiased Sinkhorn divergence; see `sinkhorn`. Minimised, it moves points along transport plans.
 
-    It reports `marginal_error`, and in eager code warns where it did not converge.
+    It reports `marginal_error`, and warns where it did not converge: in eager code at once, in `fit` after an
+    epoch.
 
     Args:
         epsilon, num_iterations, tolerance: see `sinkhorn`.
@@ -98,17 +111,23 @@ class Sinkhorn(SampleDistance):
     """
 
     monitor_names = ("marginal_error",)
+    takes_weights = True
 
     def __init__(self, epsilon: float = 1.0, num_iterations: int = 100, tolerance: float = 1e-3):
         check_options(epsilon, num_iterations, tolerance)
         self.epsilon, self.num_iterations, self.tolerance = epsilon, num_iterations, tolerance
 
-    def measure(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def measure(
+        self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         del seed
-        value, error = sinkhorn_with_error(x, y, **self.get_config())
+        value, error = sinkhorn_with_error(x, y, **self.get_config(), weights=weights)
         if tf.executing_eagerly():
             check_convergence(error, self.tolerance)
         return {"divergence": value, "marginal_error": error}
+
+    def check(self, figures: Mapping[str, float]) -> bool:
+        return check_convergence(figures["marginal_error"], self.tolerance)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -127,12 +146,16 @@ class SlicedWasserstein(SampleDistance):
     {'num_projections': 10, 'p': 2.0}
     """
 
+    takes_weights = True
+
     def __init__(self, num_projections: int = 50, p: float = 2.0):
         check_sliced(num_projections, p)
         self.num_projections, self.p = num_projections, p
 
-    def measure(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"divergence": sliced_wasserstein(x, y, self.num_projections, seed, self.p)}
+    def measure(
+        self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        return {"divergence": sliced_wasserstein(x, y, self.num_projections, seed, self.p, weights)}
 
 
 DISTANCES: dict[str, Callable[[], SampleDistance]] = {

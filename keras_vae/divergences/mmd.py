@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from keras_vae.divergences.checks import check_number, check_scales
+from keras_vae.divergences.weights import normalized
 from keras_vae.errors import lookup
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -31,6 +32,7 @@ def mmd(
     scales: Iterable[float] = SCALES,
     unbiased: bool = True,
     variance: float = 1.0,
+    weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """The squared maximum mean discrepancy, E k(x, x') + E k(y, y') - 2 E k(x, y), with a sum of kernels.
 
@@ -47,6 +49,8 @@ def mmd(
             average for equal distributions, and below 0 half of the time. False is the biased V-statistic, a
             squared distance and never negative. A sample of one point has no pairs, and is always biased.
         variance: a number > 0, the variance of one coordinate of y.
+        weights: of the points of x, numbers >= 0, `[..., N]`, or None for equal ones. The means over x are
+            weighted ones; pairs count as the product of their weights.
 
     Returns:
         `[...]`, float32, without unit.
@@ -70,6 +74,18 @@ def mmd(
     def total(distances: tf.Tensor) -> tf.Tensor:
         return tf.add_n([function(distances, scale * unit) for scale in scales])
 
+    def weighted(x_weights: tf.Tensor) -> tf.Tensor:
+        within_x, rows = total(squared_distances(x, x)), x_weights[..., None]
+        pairs = rows * x_weights[..., None, :]
+        mean = tf.reduce_sum(pairs * within_x, axis=[-2, -1])
+        if unbiased:
+            others = tf.linalg.set_diag(pairs, tf.zeros_like(x_weights))
+            share = tf.reduce_sum(others, axis=[-2, -1])
+            u_statistic = tf.math.divide_no_nan(tf.reduce_sum(others * within_x, axis=[-2, -1]), share)
+            mean = tf.where(share > 0.0, u_statistic, mean)
+        between = tf.reduce_sum(rows * total(squared_distances(x, y)), axis=-2)
+        return mean + within(y) - 2.0 * tf.reduce_mean(between, axis=-1)
+
     def within(points: tf.Tensor) -> tf.Tensor:
         kernels = total(squared_distances(points, points))
         mean = tf.reduce_mean(kernels, axis=[-2, -1])
@@ -80,5 +96,7 @@ def mmd(
         pairs = tf.maximum(count * (count - 1.0), 1.0)
         return tf.where(count > 1.0, tf.reduce_sum(off_diagonal, axis=[-2, -1]) / pairs, mean)
 
+    if weights is not None:
+        return weighted(normalized(tf.convert_to_tensor(weights, tf.float32)))
     between = tf.reduce_mean(total(squared_distances(x, y)), axis=[-2, -1])
     return within(x) + within(y) - 2.0 * between

@@ -3,17 +3,21 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.divergences.weights import normalized
 from keras_vae.errors import invalid
 
 tfd = tfp.distributions
 
 
-def aggregate_covariance(q: tfd.Distribution, of_means: bool = False) -> tf.Tensor:
+def aggregate_covariance(
+    q: tfd.Distribution, of_means: bool = False, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """The covariance of z under q(z) = mean_n q(z|x_n): Cov_n[E(z|x_n)] + mean_n Cov(z|x_n), `[d, d]`.
 
     Args:
         q: q(z|x), batch shape `[B]`, with d elements an event: independent scalars or a multivariate normal.
         of_means: whether to leave out the second term, for the covariance of the posteriors' means.
+        weights: of the examples in all means, numbers >= 0, `[B]`, or None for equal ones.
 
     Raises:
         ValueError: if the moments of q are not known.
@@ -27,10 +31,12 @@ def aggregate_covariance(q: tfd.Distribution, of_means: bool = False) -> tf.Tens
     size = q.event_shape.num_elements()
     try:
         means = tf.reshape(q.mean(), [-1, size])
-        centred = means - tf.reduce_mean(means, axis=0)
-        count = tf.cast(tf.shape(means)[0], tf.float32)
-        of_the_means = tf.matmul(centred, centred, transpose_a=True) / count
-        return of_the_means if of_means else of_the_means + tf.reduce_mean(_covariances(q, size), axis=0)
+        shares = normalized(tf.ones_like(means[:, 0]) if weights is None else weights)
+        centred = means - tf.tensordot(shares, means, axes=1)
+        of_the_means = tf.matmul(centred, shares[:, None] * centred, transpose_a=True)
+        if of_means:
+            return of_the_means
+        return of_the_means + tf.tensordot(shares, _covariances(q, size), axes=1)
     except NotImplementedError as error:
         raise invalid("q", "a posterior of known mean and covariance", type(q).__name__) from error
 

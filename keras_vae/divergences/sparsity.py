@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from keras_vae.divergences.weights import normalized
+
 
 def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
     """KL(Bernoulli(rate) || Bernoulli(r_j)) of every unit j, `[K]`, in nats; r_j is the mean of sigmoid(c_j).
@@ -26,9 +28,7 @@ def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None)
     """
     if weights is None:
         weights = tf.ones_like(logits[:, 0])
-    # Equal weights where all are 0, as in a batch that counts for nothing.
-    weights = tf.where(tf.reduce_sum(weights) > 0.0, weights, tf.ones_like(weights))
-    log_weights = tf.math.log(weights / tf.reduce_sum(weights))[:, None]
+    log_weights = tf.math.log(normalized(weights))[:, None]
     log_active = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(logits), axis=0)
     log_idle = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(-logits), axis=0)
     return rate * (math.log(rate) - log_active) + (1.0 - rate) * (math.log1p(-rate) - log_idle)

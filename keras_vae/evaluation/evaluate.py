@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.divergences import exact_kl_or_none
 from keras_vae.errors import invalid
 from keras_vae.evaluation.active_units import active_units
 from keras_vae.evaluation.aggregate_posterior import AggregatePosterior, aggregate_posterior_terms
@@ -33,6 +32,7 @@ def evaluate(
     seed: int = 0,
     aggregate_examples: int = 2000,
     progress: Progress | None = None,
+    y: Any = None,
 ) -> Report:
     """Likelihood, use of the latent and aggregate posterior of a model on held-out data.
 
@@ -43,13 +43,15 @@ def evaluate(
     Args:
         model: a `VAE`, `BetaVAE`, ...; it need not be compiled.
         x: data, `[N] + event`, or a `tf.data.Dataset` of batches of x, (x, y) or (x, y, sample_weight), which
-            is read once; y and weights play no part.
+            is read once; weights play no part.
         num_samples: K, draws per example of the log-likelihood. 5,000 is common in publications.
         batch_size: examples at once.
         seed: of all draws and of the subset; the same seed gives the same report on the same machine.
         aggregate_examples: at most so many examples, a random subset drawn with `seed` where N is larger, are
             taken for the terms of the aggregate posterior, whose time grows with the square.
         progress: called with the draws decoded so far and in all, after each batch.
+        y: of a conditional model, `[N]` conditions, unless x is a data set of (x, y). All figures are then
+            given y; those of the aggregate posterior are left out where the prior depends on y too.
 
     Returns:
         A `Report`; of a model with deterministic codes, without the figures that take a density of q(z|x).
@@ -78,29 +80,31 @@ def evaluate(
     estimates.check_count("aggregate_examples", aggregate_examples)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise invalid("seed", "an integer in [0, 2^31)", seed)
-    data = _array(model, x)
+    data, given = _arrays(model, x, y)
     has_density = estimates.has_density(model)
     elbo_samples = min(_ELBO_SAMPLES, num_samples) if has_density else 1
     before, after = _stages(progress, elbo_samples, num_samples if has_density else 0, len(data))
     elbo_seed, likelihood_seed, subset_seed = _seeds(seed, 3)
 
-    parts = estimates.elbo_parts(model, data, elbo_samples, batch_size, elbo_seed, before)
-    statistics = posterior_statistics(model, data, batch_size)
+    parts = estimates.elbo_parts(model, data, elbo_samples, batch_size, elbo_seed, before, given)
+    statistics = posterior_statistics(model, data, batch_size, given)
     reconstruction = _float64(parts["reconstruction"])
     event_size = math.prod(data.shape[1:])
     of_density: dict[str, Any] = {}
     if has_density:
-        estimate = estimates.log_likelihood(model, data, num_samples, batch_size, likelihood_seed, after)
+        estimate = estimates.log_likelihood(
+            model, data, num_samples, batch_size, likelihood_seed, after, given
+        )
         likelihood = Statistic.of(estimate.log_likelihood)
         of_density = {
             "elbo": Statistic.of(-(reconstruction + _float64(parts["kl"]))),
             "kl": Statistic.of(_float64(parts["kl"])),
-            "kl_is_exact": exact_kl_or_none(model.encode(data[:1]), model.prior()) is not None,
+            "kl_is_exact": _has_exact_kl(model, data, given),
             "log_likelihood": likelihood,
             "monte_carlo_error": math.sqrt(np.square(_float64(estimate.standard_error)).sum()) / len(data),
             "effective_samples": float(np.median(_float64(estimate.effective_samples))),
             "bits_per_dim": likelihood.scaled(-1.0 / (event_size * math.log(2.0))),
-            "aggregate": _aggregate(model, data, aggregate_examples, batch_size, subset_seed),
+            "aggregate": _aggregate(model, data, given, aggregate_examples, batch_size, subset_seed),
         }
     return Report(
         num_examples=len(data),
@@ -117,16 +121,24 @@ def evaluate(
     )
 
 
-def _array(model: LatentVariableModel, x: Any) -> np.ndarray:
-    """The data as an array the decoder's log-density takes, checked."""
+def _arrays(model: LatentVariableModel, x: Any, y: Any) -> tuple[np.ndarray, tf.Tensor | None]:
+    """The data as an array the decoder's log-density takes, and the model's conditions, checked."""
     if isinstance(x, tf.data.Dataset):
-        batches = [np.asarray(keras.utils.unpack_x_y_sample_weight(batch)[0]) for batch in x]
+        batches = [keras.utils.unpack_x_y_sample_weight(batch) for batch in x]
         if not batches:
             raise invalid("x", "at least one batch", "an empty tf.data.Dataset")
-        x = np.concatenate(batches)
+        x = np.concatenate([np.asarray(batch[0]) for batch in batches])
+        if model.condition is not None and y is None and batches[0][1] is not None:
+            y = np.concatenate([np.asarray(batch[1]) for batch in batches])
     x = np.asarray(x)
     checks.check_data("x", x, model.data_shape, checks.support_of(model.decoder))
-    return x.astype(model.decoder.variable_dtype)
+    return x.astype(model.decoder.variable_dtype), model._given(y)
+
+
+def _has_exact_kl(model: LatentVariableModel, data: np.ndarray, given: tf.Tensor | None) -> bool:
+    first = None if given is None else given[:1]
+    seed = tf.constant([0, 0])
+    return model.estimate_terms(checks.as_float(data[:1]), first, 1, seed).exact_kl is not None
 
 
 def _stages(progress: Progress | None, first: int, second: int, count: int) -> tuple[Any, Any]:
@@ -155,15 +167,22 @@ def _tuple(values: np.ndarray | None) -> tuple[float, ...] | None:
 
 
 def _aggregate(
-    model: LatentVariableModel, data: np.ndarray, most: int, batch_size: int, seed: tf.Tensor
+    model: LatentVariableModel,
+    data: np.ndarray,
+    given: tf.Tensor | None,
+    most: int,
+    batch_size: int,
+    seed: tf.Tensor,
 ) -> AggregatePosterior | None:
-    if min(len(data), most) < 2:
+    prior = model.prior.given(given)
+    if min(len(data), most) < 2 or prior.batch_shape.rank:
         return None
     if len(data) > most:
         rng = np.random.default_rng(np.asarray(seed))
-        data = data[np.sort(rng.choice(len(data), most, replace=False))]
-    blocks = list(posteriors(model, data, batch_size))
-    return aggregate_posterior_terms(blocks, model.prior(), seed=int(seed[0]))
+        rows = np.sort(rng.choice(len(data), most, replace=False))
+        data, given = data[rows], None if given is None else tf.gather(given, rows)
+    blocks = [q for q, _ in posteriors(model, data, batch_size, given)]
+    return aggregate_posterior_terms(blocks, prior, seed=int(seed[0]))
 
 
 def _float64(values: tf.Tensor) -> np.ndarray:

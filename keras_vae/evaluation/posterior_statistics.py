@@ -24,13 +24,16 @@ class PosteriorStatistics(NamedTuple):
     kl_per_dimension: np.ndarray | None
 
 
-def posterior_statistics(model: LatentVariableModel, x: Any, batch_size: int = 512) -> PosteriorStatistics:
+def posterior_statistics(
+    model: LatentVariableModel, x: Any, batch_size: int = 512, y: Any = None
+) -> PosteriorStatistics:
     """Posterior means and mean KL per dimension over x; deterministic.
 
     Args:
         model: with an encoder.
         x: data, `[N] + event`.
         batch_size: examples encoded at once.
+        y: of a conditional model, `[N]` conditions.
 
     Example:
 
@@ -45,9 +48,8 @@ def posterior_statistics(model: LatentVariableModel, x: Any, batch_size: int = 5
     ((3, 2), (2,))
     """
     means, divergences = [], []
-    prior = model.prior()
-    for q in posteriors(model, x, batch_size):
-        mean, kl = _mean(q), _kl(q, prior)
+    for q, given in posteriors(model, x, batch_size, y):
+        mean, kl = _mean(q), _kl(q, model.prior.given(given))
         means += [] if mean is None else [mean]
         divergences += [] if kl is None else [kl]
     return PosteriorStatistics(
@@ -56,10 +58,13 @@ def posterior_statistics(model: LatentVariableModel, x: Any, batch_size: int = 5
     )
 
 
-def posteriors(model: LatentVariableModel, x: Any, batch_size: int) -> Iterator[tfd.Distribution]:
-    """q(z|x) of every batch."""
+def posteriors(
+    model: LatentVariableModel, x: Any, batch_size: int, y: Any = None
+) -> Iterator[tuple[tfd.Distribution, Any]]:
+    """q(z|x) of every batch, and its conditions."""
     for start in range(0, len(x), batch_size):
-        yield model.encode(x[start : start + batch_size])
+        given = None if y is None else y[start : start + batch_size]
+        yield model.encode(x[start : start + batch_size], given), given
 
 
 def _mean(q: tfd.Distribution) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
 from keras_vae.layers.distribution_layer import DistributionLambda, DistributionLayer, positive_scale
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
+from keras_vae.layers.implicit_posterior import ImplicitPosterior
 from keras_vae.layers.independent import (
     IndependentBernoulli,
     IndependentContinuousBernoulli,
@@ -28,6 +29,7 @@ from keras_vae.layers.kl_divergence import KLDivergenceAddLoss, KLDivergenceRegu
 from keras_vae.layers.likelihoods import LIKELIHOODS, POSTERIORS, get_likelihood, get_posterior
 from keras_vae.layers.mixture import MixtureLogistic, MixtureNormal, MixtureSameFamily
 from keras_vae.layers.multivariate_normal import MultivariateNormalDiag, MultivariateNormalTriL
+from keras_vae.layers.softmax_and_style import SoftmaxAndStyle
 from keras_vae.layers.support import Support
 from keras_vae.layers.tensor_coercible import coercible
 from keras_vae.layers.variable_layer import BlockwiseInitializer, VariableLayer
@@ -40,6 +42,7 @@ __all__ = [
     "DistributionLambda",
     "DistributionLayer",
     "HomoscedasticNormal",
+    "ImplicitPosterior",
     "IndependentBernoulli",
     "IndependentBetaBinomial",
     "IndependentCategorical",
@@ -60,6 +63,7 @@ __all__ = [
     "MultivariateNormalDiag",
     "MultivariateNormalTriL",
     "OneHotCategorical",
+    "SoftmaxAndStyle",
     "Support",
     "VariableLayer",
     "coercible",

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import SideBySide
 from keras_vae.layers.independent import IndependentLayer, Shape, as_shape, independent, reshape_event
 
 tfd = tfp.distributions
@@ -52,7 +53,23 @@ class IndependentDeterministic(IndependentLayer):
 
 
 def is_deterministic(distribution: tfd.Distribution) -> bool:
-    """Whether it has no density: all its mass is at one point."""
-    while isinstance(distribution, tfd.Independent):
-        distribution = distribution.distribution
-    return isinstance(distribution, tfd.Deterministic | tfd.VectorDeterministic)
+    """Whether all its mass is at one point."""
+    return all(isinstance(part, tfd.Deterministic | tfd.VectorDeterministic) for part in _parts(distribution))
+
+
+def has_density(distribution: tfd.Distribution) -> bool:
+    """Whether it has a density or probabilities: no part is at one point, or can only be drawn from."""
+    return not any(
+        isinstance(part, tfd.Deterministic | tfd.VectorDeterministic)
+        or not (hasattr(part, "_log_prob") or hasattr(part, "_prob"))
+        for part in _parts(distribution)
+    )
+
+
+def _parts(distribution: tfd.Distribution) -> list[tfd.Distribution]:
+    """The distributions behind those that only arrange them."""
+    if isinstance(distribution, tfd.Independent):
+        return _parts(distribution.distribution)
+    if isinstance(distribution, SideBySide):
+        return [inner for part in distribution.parts for inner in _parts(part)]
+    return [distribution]

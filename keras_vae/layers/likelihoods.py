@@ -11,6 +11,7 @@ from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
 from keras_vae.layers.distribution_layer import DistributionLayer, check_count
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
+from keras_vae.layers.implicit_posterior import ImplicitPosterior
 from keras_vae.layers.independent import (
     IndependentBernoulli,
     IndependentContinuousBernoulli,
@@ -47,7 +48,9 @@ LIKELIHOODS: dict[str, Maker] = {
 }
 
 POSTERIORS: dict[str, Maker] = {
+    "bernoulli": IndependentBernoulli,
     "deterministic": IndependentDeterministic,
+    "implicit": ImplicitPosterior,
     "normal": IndependentNormal,
     "normal-diag": MultivariateNormalDiag,
     "normal-tril": MultivariateNormalTriL,

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import GumbelCategorical
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer, check_count, check_last_dimension
 from keras_vae.layers.independent import IndependentLogistic, IndependentNormal, Shape, as_shape
@@ -85,7 +86,7 @@ class MixtureSameFamily(DistributionLayer):
         component_params = _known_num_params(component_layer)
         logits, components = split_mixture(params, num_components, component_params)
         return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=logits),
+            GumbelCategorical(logits=logits),
             component_layer(components),
             validate_args=validate_args,
             name=name or "MixtureSameFamily",
@@ -237,7 +238,7 @@ def _new_mixture(
     size = component.params_size(event_shape)
     logits, components = split_mixture(params, num_components, size)
     return tfd.MixtureSameFamily(
-        tfd.Categorical(logits=logits),
+        GumbelCategorical(logits=logits),
         component.new(components, event_shape, validate_args),
         validate_args=validate_args,
         name=name or "MixtureSameFamily",

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae import distributions
 from keras_vae.layers.distribution_layer import (
     MIN_SCALE,
     DistributionLayer,
@@ -78,7 +79,7 @@ class MultivariateNormalTriL(_MultivariateNormal):
         factor = tfp.bijectors.FillScaleTriL(
             diag_shift=tf.cast(MIN_SCALE, params.dtype), validate_args=validate_args
         )
-        return tfd.MultivariateNormalTriL(
+        return distributions.MultivariateNormalTriL(
             loc=params[..., :event_size],
             scale_tril=factor(params[..., event_size:]),
             validate_args=validate_args,
@@ -126,7 +127,7 @@ class MultivariateNormalDiag(_MultivariateNormal):
         params = tf.convert_to_tensor(params)
         size = MultivariateNormalDiag.params_size(event_size)
         check_last_dimension(params, size, f"event_size {event_size}")
-        return tfd.MultivariateNormalDiag(
+        return distributions.MultivariateNormalDiag(
             loc=params[..., :event_size],
             scale_diag=positive_scale(params[..., event_size:]),
             validate_args=validate_args,

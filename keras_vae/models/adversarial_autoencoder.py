@@ -21,8 +21,8 @@ class AdversarialAutoencoder(LatentVariableModel):
 
     Args:
         encoder, decoder, prior, num_samples, seed: see `VAE`. The posterior may be deterministic, the default
-            of `create`, normal, or anything that can be drawn from; gradients reach it through its draws. The
-            prior must have no weights to train.
+            of `create`, normal, "implicit", the paper's universal approximator, or anything that can be
+            drawn from; gradients reach it through its draws. The prior must have no weights to train.
         weight: of the adversarial part, a number >= 0, a `schedules.Schedule`, or its short form.
         critic: a Keras model from z, `[B] + latent`, to scores, `[B, 1]`; or widths of the hidden layers of
             an MLP, (256, 256) if None.

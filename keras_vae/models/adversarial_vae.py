@@ -20,8 +20,9 @@ class AdversarialVAE(LatentVariableModel):
     should look sharp rather than be likely; the loss is then no bound on log p(x).
 
     Args:
-        encoder, decoder, prior, kl, num_samples, seed: see `VAE`. Data should lie within a few units of 0,
-            and the mean of the likelihood must look like data: not so for binary pixels.
+        encoder, decoder, prior, kl, num_samples, annealing, free_bits, seed: see `VAE`. Data should lie
+            within a few units of 0, and the mean of the likelihood must look like data: not so for binary
+            pixels.
         weight: of the adversarial part, which the decoder alone sees: a number >= 0, a `schedules.Schedule`,
             or its short form. It is 1 / gamma of the paper; 0 is the `VAE`.
         feature_layer: None for R = -E_q[log p(x|z)]; or the name of a layer of the critic, such as "hidden_1"
@@ -64,6 +65,8 @@ class AdversarialVAE(LatentVariableModel):
         critic_steps: int = 1,
         kl: str = "auto",
         num_samples: int = 1,
+        annealing: float | str | Schedule = 1.0,
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
         objective = AdversarialELBO(
@@ -77,5 +80,7 @@ class AdversarialVAE(LatentVariableModel):
             critic_steps=critic_steps,
             kl=kl,
             num_samples=num_samples,
+            annealing=annealing,
+            free_bits=free_bits,
         )
         super().__init__(encoder, decoder, prior, objective, **kwargs)

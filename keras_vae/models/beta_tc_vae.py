@@ -22,7 +22,7 @@ class BetaTCVAE(LatentVariableModel):
         decoder, prior, num_samples, seed: see `VAE`.
         dataset_size: number of examples trained on, an integer, at least a batch.
         alpha, beta, gamma: weights of mutual information, total correlation and dimension-wise KL: numbers
-            >= 0, schedules, or their short forms.
+            >= 0, schedules, or their short forms; "linear:0:1:10000" and the like anneal.
         estimator: "weighted" or "stratified"; see `divergences.log_pair_weights`.
 
     Metrics: `loss` = `reconstruction` + `weighted_mi` + `weighted_tc` + `weighted_dimension_kl`, in nats;

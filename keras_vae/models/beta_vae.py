@@ -18,7 +18,8 @@ class BetaVAE(LatentVariableModel):
     from 0 to 1 ("warm-up") against posterior collapse. With beta = 1 it is the `VAE`.
 
     Args:
-        encoder, decoder, prior, kl, num_samples, gradient, baseline, seed: see `VAE`.
+        encoder, decoder, prior, kl, num_samples, gradient, baseline, free_bits, seed: see `VAE`; free bits go
+            without a capacity.
         beta: a number >= 0, a `schedules.Schedule` of the training step, or its short form such as
             "linear:0:1:10000".
         capacity: None, or nats as a number or schedule: the loss becomes reconstruction
@@ -48,9 +49,10 @@ class BetaVAE(LatentVariableModel):
         num_samples: int = 1,
         gradient: str = "auto",
         baseline: str = "auto",
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
-        objective = BetaELBO(beta, capacity, kl, num_samples, gradient, baseline)
+        objective = BetaELBO(beta, capacity, kl, num_samples, gradient, baseline, free_bits)
         super().__init__(encoder, decoder, prior, objective, **kwargs)
 
     @property

@@ -12,7 +12,8 @@ import tensorflow_probability as tfp
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.support import REAL, Support
-from keras_vae.priors import Prior
+from keras_vae.models.conditions import Condition, takes_condition
+from keras_vae.priors import Bernoulli, Prior, StandardNormal
 
 tfd = tfp.distributions
 
@@ -20,9 +21,14 @@ tfd = tfp.distributions
 class Shapes(NamedTuple):
     data: tuple[int | None, ...]
     latent: tuple[int, ...]
+    binary: bool = False
+
+    def default_prior(self) -> Prior:
+        """The prior where none is named: fair coins for a posterior of bits, else the standard normal."""
+        return Bernoulli(self.latent) if self.binary else StandardNormal(self.latent)
 
 
-def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
+def check_networks(encoder: Any, decoder: Any, prior: Any, condition: Condition | None = None) -> Shapes:
     """Runs encoder and decoder once on zeros and holds their shapes against each other.
 
     Raises:
@@ -34,7 +40,7 @@ def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
     if prior is not None and not isinstance(prior, Prior):
         raise invalid("prior", "a keras_vae.priors.Prior, or None for a standard normal", prior)
     data_shape = _input_shape("encoder", encoder)
-    q = _distribution("encoder", encoder, probe(data_shape))
+    q = _distribution("encoder", encoder, probe(data_shape), condition)
     latent_shape = tuple(q.event_shape)
     _check_one_per_example("encoder", q)
     if prior is not None and prior.event_shape != latent_shape:
@@ -52,7 +58,7 @@ def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
             f"a model that takes shape {decoder_shape}",
             "Make latent sizes agree.",
         )
-    p = _distribution("decoder", decoder, tf.zeros([2, *latent_shape]))
+    p = _distribution("decoder", decoder, tf.zeros([2, *latent_shape]), condition)
     if not _compatible(data_shape, tuple(p.event_shape)):
         raise invalid(
             "decoder",
@@ -61,18 +67,34 @@ def check_networks(encoder: Any, decoder: Any, prior: Any) -> Shapes:
             "Give the decoder's last layer that event_shape.",
         )
     _check_one_per_example("decoder", p)
-    return Shapes(data_shape, latent_shape)
+    is_binary = isinstance(getattr(q, "distribution", q), tfd.Bernoulli)
+    return Shapes(data_shape, latent_shape, is_binary)
+
+
+def check_features(features: keras.Model, shape: tuple) -> tuple:
+    """The shape of the data that an encoder turns into codes of the given shape."""
+    data_shape = _input_shape("features", features)
+    q = _distribution("features", features, probe(data_shape), None)
+    if not _compatible(shape, tuple(q.event_shape)):
+        raise invalid(
+            "features",
+            f"an encoder whose codes have the shape {shape} that the networks read",
+            f"codes of shape {tuple(q.event_shape)}",
+        )
+    return data_shape
 
 
 def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) -> tuple:
-    shape = getattr(network, "input_shape", None) if network.built else None
+    shape: Any = getattr(network, "input_shape", None) if network.built else None
+    if takes_condition(network):
+        shape = shape[0]
     if isinstance(shape, tuple) and shape and not isinstance(shape[0], tuple):
         return tuple(shape[1:])
     if default is not None:
         return default
     raise invalid(
         name,
-        "a model with one input of known shape",
+        "a model with one input of known shape, or two of which the second is the condition",
         f"{type(network).__name__} {network.name!r} without one",
         "Start it with keras.Input(shape).",
     )
@@ -83,8 +105,11 @@ def probe(shape: tuple) -> tf.Tensor:
     return tf.zeros([2, *(8 if size is None else size for size in shape)])
 
 
-def _distribution(name: str, network: keras.layers.Layer, zeros: tf.Tensor) -> tfd.Distribution:
-    output = network(zeros, training=False)
+def _distribution(
+    name: str, network: keras.layers.Layer, zeros: tf.Tensor, condition: Condition | None
+) -> tfd.Distribution:
+    inputs = zeros if condition is None or not takes_condition(network) else [zeros, condition.probe()]
+    output = network(inputs, training=False)
     if isinstance(output, tfd.Distribution):
         return output
     raise invalid(

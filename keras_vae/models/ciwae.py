@@ -22,6 +22,7 @@ class CIWAE(LatentVariableModel):
             short form. With 0 it is `IWAE`, with 1 the `VAE` with a sampled KL.
         num_samples: K, draws of z per example and step.
         gradient: of the encoder: "reparameterized" (default), "stl" or "dreg"; see `IWAE`.
+        annealing: see `IWAE`.
 
     Metrics: `loss` = `negative_bound`, in nats; `reconstruction` and `kl` are the sampled terms of the ELBO,
     `beta` its present share.
@@ -44,9 +45,11 @@ class CIWAE(LatentVariableModel):
         beta: float | str | Schedule = 0.5,
         num_samples: int = 5,
         gradient: str = "reparameterized",
+        annealing: float | str | Schedule = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(encoder, decoder, prior, CIWAEBound(beta, num_samples, gradient), **kwargs)
+        objective = CIWAEBound(beta, num_samples, gradient, annealing)
+        super().__init__(encoder, decoder, prior, objective, **kwargs)
 
     @property
     def beta(self) -> keras.Variable:

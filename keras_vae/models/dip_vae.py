@@ -21,8 +21,8 @@ class DIPVAE(LatentVariableModel):
 
     Args:
         encoder: see `VAE`; for kind "ii" with a posterior of independent scalars or a multivariate normal.
-        decoder, prior, kl, num_samples, seed: see `VAE`. A prior other than the standard normal is at odds
-            with the aim of variance 1.
+        decoder, prior, kl, num_samples, annealing, free_bits, seed: see `VAE`. A prior other than the
+            standard normal is at odds with the aim of variance 1.
         kind: "i", C is the covariance of the posteriors' means; "ii", of the latent itself.
         lambda_od, lambda_d: weights of the off-diagonal and the diagonal: numbers >= 0, schedules, or their
             short forms.
@@ -53,7 +53,9 @@ class DIPVAE(LatentVariableModel):
         lambda_d: float | str | Schedule = 100.0,
         kl: str = "auto",
         num_samples: int = 1,
+        annealing: float | str | Schedule = 1.0,
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
-        objective = DisentangledELBO(kind, lambda_od, lambda_d, kl, num_samples)
+        objective = DisentangledELBO(kind, lambda_od, lambda_d, kl, num_samples, annealing, free_bits)
         super().__init__(encoder, decoder, prior, objective, **kwargs)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
-from keras_vae.layers.deterministic import is_deterministic
+from keras_vae.layers import deterministic
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.resident import falls_back
@@ -39,9 +39,17 @@ class Estimate(NamedTuple):
     effective_samples: tf.Tensor
 
 
-def elbo(model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor) -> tf.Tensor:
+def elbo(
+    model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor, y: tf.Tensor | None = None
+) -> tf.Tensor:
     """The evidence lower bound of every example, `[N]`; see `LatentVariableModel.elbo`."""
-    parts = elbo_parts(model, x, num_samples, batch_size, seed)
+    if not has_density(model):
+        raise invalid(
+            "encoder",
+            "a posterior with a density, such as keras_vae.layers.IndependentNormal, for an ELBO",
+            "one without, such as a deterministic one",
+        )
+    parts = elbo_parts(model, x, num_samples, batch_size, seed, y=y)
     return -(parts["reconstruction"] + parts["kl"])
 
 
@@ -53,22 +61,23 @@ def elbo_parts(
     batch_size: int,
     seed: tf.Tensor,
     progress: Progress | None = None,
+    y: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """The negative reconstruction term and the KL of every example, each `[N]`, in nats.
 
-    A deterministic posterior has no KL, and only its reconstruction is returned.
+    A posterior without a density has no KL, and only its reconstruction is returned.
     """
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
     batch_size = min(batch_size, max(1, max_pairs(model) // num_samples))
     of_density, of_point = ELBO(), Reconstruction()
 
-    def parts(batch, seed):
-        terms = model.terms(batch, num_samples=num_samples, seed=seed)
-        return (of_point if is_deterministic(terms.q) else of_density).parts(terms)
+    def parts(batch, given, seed):
+        terms = model.estimate_terms(batch, given, num_samples, seed)
+        return (of_density if deterministic.has_density(terms.q) else of_point).parts(terms)
 
     compiled = _compiled(model, ("elbo", num_samples), parts)
-    return _map_batches(model, compiled, x, batch_size, seed, progress)
+    return _map_batches(model, compiled, x, y, batch_size, seed, progress)
 
 
 @falls_back
@@ -79,6 +88,7 @@ def log_likelihood(
     batch_size: int,
     seed: tf.Tensor,
     progress: Progress | None = None,
+    y: tf.Tensor | None = None,
 ) -> Estimate:
     """The importance-weighted log-likelihood; see `LatentVariableModel.log_likelihood`."""
     check_count("num_samples", num_samples)
@@ -89,30 +99,31 @@ def log_likelihood(
     num_chunks = (num_samples - 1) // chunk
     first = num_samples - num_chunks * chunk
 
-    def moments(batch, seed, draws):
-        log_weights = model.terms(batch, num_samples=draws, seed=seed).log_weights
+    def moments(batch, given, seed, draws):
+        log_weights = model.estimate_terms(batch, given, draws, seed).log_weights
         peak = tf.reduce_max(log_weights, axis=0)
         scaled = tf.exp(log_weights - _finite(peak))
         return peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0)
 
-    def estimate(batch, seed):
+    def estimate(batch, given, seed):
         def add(i, total):
-            fresh = moments(batch, fold_in(seed, i), chunk)
+            fresh = moments(batch, given, fold_in(seed, i), chunk)
             return i + 1, _merge(total, fresh)
 
-        total = moments(batch, fold_in(seed, num_chunks), first)
+        total = moments(batch, given, fold_in(seed, num_chunks), first)
         _, total = tf.while_loop(
             lambda i, total: i < num_chunks, add, (tf.constant(0), total), parallel_iterations=1
         )
         return _finish(total, num_samples)
 
     compiled = _compiled(model, ("log_likelihood", num_samples, chunk), estimate)
-    return Estimate(**_map_batches(model, compiled, x, batch_size, seed, progress))
+    return Estimate(**_map_batches(model, compiled, x, y, batch_size, seed, progress))
 
 
 def has_density(model: Any) -> bool:
-    """Whether q(z|x) has a density, as all but deterministic posteriors do."""
-    return not is_deterministic(model.encoder(checks.probe(model.data_shape), training=False))
+    """Whether q(z|x) has a density, as all but deterministic and implicit posteriors do."""
+    given = None if model.condition is None else model.condition.probe()
+    return deterministic.has_density(model.encode(checks.probe(model.data_shape), given))
 
 
 def max_pairs(model: Any) -> int:
@@ -165,20 +176,32 @@ def _compiled(model: Any, key: tuple, function: Any) -> Any:
 
 
 def _map_batches(
-    model: Any, function: Any, x: Any, batch_size: int, seed: tf.Tensor, progress: Progress | None
+    model: Any,
+    function: Any,
+    x: Any,
+    y: tf.Tensor | None,
+    batch_size: int,
+    seed: tf.Tensor,
+    progress: Progress | None,
 ) -> dict[str, tf.Tensor]:
     x = checks.check_batch("x", x, model.data_shape)
     if len(x) == 0:
         raise invalid("x", "at least one example", f"shape {tuple(x.shape)}")
-    # The last batch is filled up with the first example, so that one program serves all batches.
     count, size = len(x), min(batch_size, len(x))
-    padding = -count % size
-    if padding:
-        x = tf.concat([x, tf.repeat(x[:1], padding, axis=0)], axis=0)
+    if y is not None and len(y) != count:
+        raise invalid("y", f"{count} rows, as x has", f"{len(y)} rows")
+    # The last batch is filled up with the first example, so that one program serves all batches.
+    x, y = (_filled(value, -count % size) for value in (x, y))
     results = []
     for index, start in enumerate(range(0, count, size)):
-        batch_seed = fold_in(seed, index)
-        results.append(function(x[start : start + size], batch_seed))
+        given = None if y is None else y[start : start + size]
+        results.append(function(x[start : start + size], given, fold_in(seed, index)))
         if progress is not None:
             progress(min(start + size, count), count)
     return {name: tf.concat([result[name] for result in results], axis=0)[:count] for name in results[0]}
+
+
+def _filled(values: tf.Tensor | None, missing: int) -> tf.Tensor | None:
+    if values is None or not missing:
+        return values
+    return tf.concat([values, tf.repeat(values[:1], missing, axis=0)], axis=0)

@@ -21,7 +21,7 @@ class FactorVAE(LatentVariableModel):
     are not known, at the price of a critic to be trained.
 
     Args:
-        encoder, decoder, prior, kl, num_samples, seed: see `VAE`.
+        encoder, decoder, prior, kl, num_samples, annealing, free_bits, seed: see `VAE`.
         gamma: weight of TC, a number >= 0, a `schedules.Schedule`, or its short form. 0 is the `VAE`; the
             paper takes 2 to 100, and about 6 to 40 for its best models.
         critic: a Keras model from z, `[B] + latent`, to log q(z) / prod_j q(z_j), `[B, 1]`; or widths of the
@@ -58,6 +58,8 @@ class FactorVAE(LatentVariableModel):
         critic_steps: int = 1,
         kl: str = "auto",
         num_samples: int = 1,
+        annealing: float | str | Schedule = 1.0,
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
         objective = FactorELBO(
@@ -69,6 +71,8 @@ class FactorVAE(LatentVariableModel):
             critic_steps=critic_steps,
             kl=kl,
             num_samples=num_samples,
+            annealing=annealing,
+            free_bits=free_bits,
         )
         super().__init__(encoder, decoder, prior, objective, **kwargs)
 

@@ -22,7 +22,8 @@ class InfoVAE(LatentVariableModel):
     Args:
         encoder, decoder, kl, num_samples, seed: see `VAE`.
         prior: see `VAE`; one with weights needs reparameterised draws.
-        alpha: weight of the mutual information, a number <= 1, a `schedules.Schedule`, or its short form.
+        alpha: weight of the mutual information, a number <= 1, a `schedules.Schedule`, or its short form:
+            "linear:1:0:10000" anneals the KL.
         scale: the paper's lambda, likewise, with alpha + scale >= 1. The paper chooses it so that D weighs as
             much as the reconstruction: 10 for small events, 1000 for images.
         divergence: D, see `WAE`.

@@ -7,6 +7,7 @@ import keras
 from keras_vae.models.latent_variable_model import LatentVariableModel
 from keras_vae.objectives import IWAEBound
 from keras_vae.priors import Prior
+from keras_vae.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -23,6 +24,9 @@ class IWAE(LatentVariableModel):
             smaller variance, the more so the larger K; "stl" has a small variance and a bias. Posteriors
             that cannot be reparameterised, such as Bernoulli, take "vimco" or "score".
         baseline: of "score"; see `objectives.IWAEBound`.
+        annealing: weight of log p(z) - log q(z|x) in the importance weights, a number in [0, 1], a
+            `schedules.Schedule`, or its short form such as "linear:0:1:10000", against posterior collapse.
+            The loss is a bound where it is 1, and `annealing` is shown beside it where it is not throughout.
 
     Metrics: `loss` = `negative_bound`, in nats, whatever the gradient; `reconstruction` and `kl` are the
     sampled terms of the plain ELBO, for comparison.
@@ -47,6 +51,8 @@ class IWAE(LatentVariableModel):
         num_samples: int = 5,
         gradient: str = "reparameterized",
         baseline: str = "auto",
+        annealing: float | str | Schedule = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(encoder, decoder, prior, IWAEBound(num_samples, gradient, baseline), **kwargs)
+        objective = IWAEBound(num_samples, gradient, baseline, annealing)
+        super().__init__(encoder, decoder, prior, objective, **kwargs)

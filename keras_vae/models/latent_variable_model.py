@@ -13,15 +13,16 @@ from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks, estimates
+from keras_vae.models.conditions import condition_of, spread, takes_condition
 from keras_vae.models.resident import ResidentTrainer
 from keras_vae.objectives import Objective, Terms
 from keras_vae.objectives.objective import deserialize_arguments
-from keras_vae.priors import FittedMixture, Prior, StandardNormal
+from keras_vae.priors import FittedMixture, Prior
 
 tfd = tfp.distributions
 
 # Folded into a step's seed for the noise of its inputs, and for the critic's further updates.
-_CORRUPTION, _CRITIC = 1, 3
+_CORRUPTION, _CRITIC, _FEATURES = 1, 3, 5
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -32,10 +33,14 @@ class LatentVariableModel(ResidentTrainer):
     your own. It is a Keras `Model`: `compile`, `fit`, `evaluate`, `predict`, `save` and callbacks work as
     ever. Losses and log-densities are in nats, summed over the event and averaged over the batch.
 
+    Networks with two inputs make it conditional: the encoder's are then x and y, the decoder's z and y, and
+    all probabilities are given y, a class number or any tensor. `fit` takes y as labels are taken, `predict`
+    and the call take `(x, y)`, and the other methods `y=`.
+
     Args:
         encoder: a Keras model from x, `[B] + event`, that ends in a distribution layer.
         decoder: a Keras model from z, `[B] + latent`, that ends in a distribution layer over x.
-        prior: a `priors.Prior` over z; a standard normal if None.
+        prior: a `priors.Prior` over z; a standard normal if None, and fair coins for a posterior of bits.
         objective: an `objectives.Objective`.
         seed: seed of the draws of z; random if None, and reproducible after `keras.utils.set_random_seed`.
 
@@ -45,6 +50,8 @@ class LatentVariableModel(ResidentTrainer):
     """
 
     default_posterior = "normal"
+    # Whether the model is of no use without labels, whatever the networks.
+    takes_labels = False
 
     def __init__(
         self,
@@ -58,10 +65,16 @@ class LatentVariableModel(ResidentTrainer):
         super().__init__(**kwargs)
         if not isinstance(objective, Objective):
             raise invalid("objective", "a keras_vae.objectives.Objective", objective)
-        shapes = checks.check_networks(encoder, decoder, prior)
+        condition = condition_of(encoder, decoder, prior)
+        shapes = checks.check_networks(encoder, decoder, prior, condition)
         self.encoder, self.decoder, self.objective = encoder, decoder, objective
-        self.prior = StandardNormal(shapes.latent) if prior is None else prior
-        self.data_shape, self.latent_shape = shapes.data, shapes.latent
+        self.condition = condition
+        # What training asks of y.
+        self.labels = condition if objective.labels is None else objective.labels
+        self.prior = shapes.default_prior() if prior is None else prior
+        features = objective.features
+        self.data_shape = shapes.data if features is None else checks.check_features(features, shapes.data)
+        self.latent_shape = shapes.latent
         self.seed = seed
         # For calls outside of training.
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -81,8 +94,9 @@ class LatentVariableModel(ResidentTrainer):
     def _try_once(self) -> None:
         """One batch of zeros through the model and its objective, so that what cannot work fails now."""
         x = checks.probe(self.data_shape)
-        self(x)
-        terms = self.terms(x)
+        y = None if self.condition is None else self.condition.probe()
+        self(x if y is None else (x, y))
+        terms = self.terms(x, y)
         parts = self.objective.parts(terms)
         reparameterized = terms.q.reparameterization_type == tfd.FULLY_REPARAMETERIZED
         if self.objective.differentiates_draws and not reparameterized:
@@ -121,7 +135,8 @@ class LatentVariableModel(ResidentTrainer):
             posterior: the same for q(z|x); by default "normal", and "deterministic" for autoencoders.
             network_options: arguments of the network, for when their names clash with the model's.
             **kwargs: arguments of the network (`hidden=`, `filters=`, `activation=`, ...) and of the model
-                (`beta=`, `prior=`, ...).
+                (`beta=`, `prior=`, ...). Of the network's, `num_classes=` or `condition_shape=` makes the
+                model conditional.
 
         Example:
 
@@ -146,29 +161,45 @@ class LatentVariableModel(ResidentTrainer):
 
     # --- the model's distributions -----------------------------------------------------------
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """p(x|z) for one draw of z from q(z|x), batch shape `[B]`."""
-        z = self.encoder(x, training=training).sample(seed=self._next_seed())
-        return self.decoder(z, training=training)
+    def call(self, x: Any, training: bool = False) -> tfd.Distribution:
+        """p(x|z) for one draw of z from q(z|x), batch shape `[B]`; of a conditional model, for `(x, y)`."""
+        x, y = self._x_and_y(x)
+        x = self._read(x)
+        y = self._complete(x, y)
+        z = self._posterior(x, y, training).sample(seed=self._next_seed())
+        return self._likelihood(z, y, training)
 
-    def encode(self, x: Any, training: bool = False) -> tfd.Distribution:
-        """q(z|x), batch shape `[B]`, event shape `latent_shape`."""
-        return self.encoder(checks.check_batch("x", x, self.data_shape), training=training)
+    @property
+    def encoding_layers(self) -> list[keras.layers.Layer]:
+        """The layers that `encode` reads."""
+        features = self.objective.features
+        return [self.encoder] if features is None else [self.encoder, features]
 
-    def decode(self, z: Any, training: bool = False) -> tfd.Distribution:
-        """p(x|z) for latents `[...] + latent_shape`, batch shape `[...]`."""
+    def encode(self, x: Any, y: Any = None, training: bool = False) -> tfd.Distribution:
+        """q(z|x), or q(z|x, y), batch shape `[B]`, event shape `latent_shape`."""
+        x = self._read(checks.check_batch("x", x, self.data_shape))
+        return self._posterior(x, self._complete(x, self._given(y, self.encoder)), training)
+
+    def decode(self, z: Any, y: Any = None, training: bool = False) -> tfd.Distribution:
+        """p(x|z), or p(x|z, y), for latents `[...] + latent_shape`, batch shape `[...]`.
+
+        Of a conditional model, y holds a condition for each latent of the last batch dimension, or one.
+        """
         z = checks.check_batch("z", z, self.latent_shape, any_batch=True)
+        y = self._given(y, self.decoder)
         batch_shape = tf.shape(z)[: z.shape.rank - len(self.latent_shape)]
         if z.shape.rank == len(self.latent_shape) + 1:
-            return self.decoder(z, training=training)
+            return self._likelihood(z, y, training)
         flat = tf.reshape(z, tf.concat([[-1], self.latent_shape], axis=0))
-        return tfd.BatchReshape(self.decoder(flat, training=training), batch_shape)
+        return tfd.BatchReshape(self._likelihood(flat, y, training), batch_shape)
 
-    def reconstruct(self, x: Any) -> tf.Tensor:
+    def reconstruct(self, x: Any, y: Any = None) -> tf.Tensor:
         """The mean of p(x|z) at the mean of q(z|x), `[B] + event`; deterministic."""
-        return self._reconstruction(checks.check_batch("x", x, self.data_shape))
+        return self._reconstruction(checks.check_batch("x", x, self.data_shape), self._given(y))
 
-    def sample(self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False) -> tf.Tensor:
+    def sample(
+        self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False, y: Any = None
+    ) -> tf.Tensor:
         """Draws x from the model: z from the prior, then x from p(x|z).
 
         Args:
@@ -176,16 +207,72 @@ class LatentVariableModel(ResidentTrainer):
             seed: an integer, or int32 `[2]`; the same seed gives the same draws. None takes the next of the
                 model's own.
             mean: whether to return the mean of p(x|z), the usual picture, instead of a draw from it.
+            y: of a conditional model, `[num_samples]` conditions, or one for all, `[1]`.
 
         Returns:
             `[num_samples] + event`.
         """
         check_count("num_samples", num_samples)
-        z_seed, x_seed = tfp.random.split_seed(self._seed_or_next(seed))
-        p = self.decoder(self.prior().sample(num_samples, seed=z_seed), training=False)
+        y = self._given(y)
+        if y is not None and len(y) not in (1, num_samples):
+            raise invalid("y", f"1 or {num_samples} conditions, as num_samples says", f"{len(y)}")
+        return self._sample(num_samples, self._seed_or_next(seed), mean, spread(y, num_samples))
+
+    def _sample(self, num_samples: Any, seed: tf.Tensor, mean: bool, y: tf.Tensor | None) -> tf.Tensor:
+        z_seed, x_seed = tfp.random.split_seed(seed)
+        prior = self.prior.given(y)
+        z = prior.sample(() if prior.batch_shape.rank else num_samples, seed=z_seed)
+        p = self._likelihood(z, y, training=False)
         return p.mean() if mean else tf.cast(p.sample(seed=x_seed), self.compute_dtype)
 
-    def fit_prior(self, x: Any, num_components: int = 10, seed: int = 0, batch_size: int = 512) -> Prior:
+    def _read(self, x: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """What the networks see of x: x itself, or codes of it, drawn with a seed or else their mean."""
+        features = self.objective.features
+        if features is None:
+            return x
+        q = features(x, training=False)
+        codes = q.mean() if seed is None else q.sample(seed=fold_in(seed, _FEATURES))
+        return tf.stop_gradient(codes)
+
+    def _complete(self, x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor | None:
+        """y with what a model finds out itself of it, from what `_read` gave."""
+        del x
+        return y
+
+    def _posterior(self, x: tf.Tensor, y: tf.Tensor | None, training: bool) -> tfd.Distribution:
+        """q(z|x, y) of the encoder, where y are as many conditions as x or a divisor of them."""
+        if takes_condition(self.encoder):
+            return self.encoder([x, spread(y, tf.shape(x)[0])], training=training)
+        return self.encoder(x, training=training)
+
+    def _likelihood(self, z: tf.Tensor, y: tf.Tensor | None, training: bool) -> tfd.Distribution:
+        """p(x|z, y) of the decoder, where y are as many conditions as z or a divisor of them."""
+        if takes_condition(self.decoder):
+            return self.decoder([z, spread(y, tf.shape(z)[0])], training=training)
+        return self.decoder(z, training=training)
+
+    def _given(self, y: Any, network: Any = None) -> tf.Tensor | None:
+        """The condition that came with a call, checked; None for a network that takes none."""
+        if self.condition is None:
+            if y is not None:
+                raise invalid("y", "None, since no network of this model takes a condition", y)
+            return None
+        if y is None and (not self.condition.required or (network and not takes_condition(network))):
+            return None
+        self.condition.check(y)
+        return self.condition.cast(y)
+
+    def _x_and_y(self, data: Any) -> tuple[Any, Any]:
+        """The two halves of what a conditional model is called with."""
+        if self.condition is None or (not self.condition.required and tf.is_tensor(data)):
+            return data, None
+        if not isinstance(data, (list, tuple)) or len(data) != 2:
+            raise invalid("x", "(x, y), as this model is conditional", f"a {type(data).__name__}")
+        return data[0], self.condition.cast(data[1])
+
+    def fit_prior(
+        self, x: Any, num_components: int = 10, seed: int = 0, batch_size: int = 512, y: Any = None
+    ) -> Prior:
         """Puts a mixture of normals, fitted to the codes of x, in the prior's place, to generate from.
 
         For models whose training does not bring codes and prior together, as autoencoders, and for those in
@@ -198,6 +285,7 @@ class LatentVariableModel(ResidentTrainer):
             num_components: how many normals, with full covariances; 1 fits one normal.
             seed: of the fit and of the draws, an integer >= 0.
             batch_size: examples to encode at once.
+            y: of a model whose encoder is conditional, `[N]` conditions. The prior is of all codes together.
 
         Returns:
             The new prior, a `priors.FittedMixture`.
@@ -212,8 +300,11 @@ class LatentVariableModel(ResidentTrainer):
         check_count("seed", seed, 0)
         size = check_count("batch_size", batch_size)
         key = self._seed_or_next(seed)
+        y = self._given(y, self.encoder)
         codes = [
-            self.encoder(x[start : start + size], training=False).sample(seed=fold_in(key, start))
+            self.encode(x[start : start + size], None if y is None else y[start : start + size]).sample(
+                seed=fold_in(key, start)
+            )
             for start in range(0, len(x), size)
         ]
         if not codes:
@@ -248,43 +339,80 @@ class LatentVariableModel(ResidentTrainer):
 
         Args:
             x: `[B] + event`.
-            y, num_samples, seed, sample_weight: see `Terms`.
+            y: conditions or labels, or None; num_samples, seed, sample_weight: see `Terms`.
             training: whether layers run as in training.
             inputs: what the encoder sees instead of x.
         """
+        if y is not None and self.condition is not None:
+            y = self.condition.cast(y)
+        seed = self._next_seed() if seed is None else seed
+        if self.objective.features is not None:
+            x, inputs = self._read(x, seed), None
+        return self._terms_of(x, y, num_samples, seed, training, sample_weight, inputs)
+
+    def _terms_of(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor | None,
+        num_samples: int | None,
+        seed: tf.Tensor,
+        training: bool = False,
+        sample_weight: tf.Tensor | None = None,
+        inputs: tf.Tensor | None = None,
+    ) -> Terms:
+        """The terms of what the networks read."""
         return Terms(
             x=x,
             y=y,
-            q=self.encoder(x if inputs is None else inputs, training=training),
+            q=self._posterior(x if inputs is None else inputs, y, training),
             prior=self.prior,
-            decode=lambda z: self.decoder(z, training=training),
+            decode=lambda z: self._likelihood(z, y, training),
             num_samples=num_samples or self.objective.num_samples,
-            seed=self._next_seed() if seed is None else seed,
+            seed=seed,
             step=self.step,
             sample_weight=sample_weight,
-            encode=lambda x: self.encoder(x, training=training),
+            encode=lambda x: self._posterior(x, y, training),
             training=training,
             decoder_weights=self.decoder.trainable_variables,
         )
 
-    def elbo(self, x: Any, num_samples: int = 1, batch_size: int = 512, seed: int | None = None) -> tf.Tensor:
+    def estimate_terms(self, x: tf.Tensor, y: tf.Tensor | None, num_samples: int, seed: tf.Tensor) -> Terms:
+        """The terms that estimates of log p(x), or of log p(x|y), read."""
+        return self.terms(x, y, num_samples=num_samples, seed=seed)
+
+    def elbo(
+        self,
+        x: Any,
+        num_samples: int = 1,
+        batch_size: int = 512,
+        seed: int | None = None,
+        y: Any = None,
+    ) -> tf.Tensor:
         """The evidence lower bound on log p(x) of every example, `[N]`, in nats.
 
         Whatever the model was trained on, this is E_q[log p(x|z)] - KL(q(z|x) || p(z)) with a weight of 1.
-        The KL is exact where known; the expectation is the mean over `num_samples` draws.
+        The KL is exact where known; the expectation is the mean over `num_samples` draws. Of a conditional
+        model it bounds log p(x|y), and needs y.
         """
-        return estimates.elbo(self, x, num_samples, batch_size, self._seed_or_next(seed))
+        return estimates.elbo(self, x, num_samples, batch_size, self._seed_or_next(seed), y=self._given(y))
 
     def log_likelihood(
-        self, x: Any, num_samples: int = 500, batch_size: int = 512, seed: int | None = None
+        self,
+        x: Any,
+        num_samples: int = 500,
+        batch_size: int = 512,
+        seed: int | None = None,
+        y: Any = None,
     ) -> tf.Tensor:
         """log p(x) of every example estimated by importance sampling from q(z|x), `[N]`, in nats.
 
         log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), K = `num_samples`: a lower bound on average that rises to
         log p(x) with K (Burda et al., 2016, Eq. 8). Memory does not grow with K or N: draws are processed in
-        chunks and summed as a running log-sum-exp.
+        chunks and summed as a running log-sum-exp. Of a conditional model it is log p(x|y), and needs y.
         """
-        estimate = estimates.log_likelihood(self, x, num_samples, batch_size, self._seed_or_next(seed))
+        estimate = estimates.log_likelihood(
+            self, x, num_samples, batch_size, self._seed_or_next(seed), y=self._given(y)
+        )
         return estimate.log_likelihood
 
     # --- the one training loop ---------------------------------------------------------------
@@ -311,6 +439,7 @@ class LatentVariableModel(ResidentTrainer):
             self.critic_optimizer.apply_gradients(zip(critic_gradients, critic_weights, strict=True))
         if weights:
             self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        self.objective.finish(terms)
         self.step.assign_add(1)
         return self.get_metrics_result()
 
@@ -322,8 +451,8 @@ class LatentVariableModel(ResidentTrainer):
         return self.get_metrics_result()
 
     def predict_step(self, data: Any) -> tf.Tensor:
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._reconstruction(x)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._reconstruction(*self._x_and_y(x if self.condition is None or y is None else (x, y)))
 
     def _critic_ahead(self, x: Any, y: Any, sample_weight: Any, weights: list) -> None:
         """All updates of the critic in one training step but the last, each on draws of its own.
@@ -370,7 +499,7 @@ class LatentVariableModel(ResidentTrainer):
     def _loss(self, x: Any, y: Any, sample_weight: Any, training: bool) -> tuple[Terms, tf.Tensor]:
         """Asks the objective, adds its parts as losses and tracks them; the loss is their sum."""
         terms = self._step_terms(x, y, sample_weight, self._step_seed(training), training)
-        x, sample_weight = terms.x, terms.sample_weight
+        sample_weight = terms.sample_weight
         parts = self.objective.parts(terms)
         for name, part in parts.items():
             self.add_loss(_reduce(part, sample_weight))
@@ -389,7 +518,10 @@ class LatentVariableModel(ResidentTrainer):
         for name, monitor in self.objective.monitors(terms).items():
             self._track(name, monitor, sample_weight)
         if self._compile_metrics is not None:
-            self._compile_metrics.update_state(x, self._reconstruction(x), sample_weight=sample_weight)
+            seen = self._read(checks.as_float(x))
+            self._compile_metrics.update_state(
+                seen, self._reconstruction(x, terms.y), sample_weight=sample_weight
+            )
         return terms, loss
 
     def _critic_loss(self, terms: Terms) -> tf.Tensor:
@@ -406,6 +538,10 @@ class LatentVariableModel(ResidentTrainer):
         return [] if self.objective.critic is None else self.objective.critic.losses
 
     def _track(self, name: str, values: Any, sample_weight: Any) -> None:
+        if isinstance(values, tuple):
+            values, weights = values
+            self._trackers[name].update_state(values, sample_weight=weights)
+            return
         values = tf.convert_to_tensor(values)
         if values.shape.rank == 0:
             self._trackers[name].update_state(values)
@@ -418,9 +554,11 @@ class LatentVariableModel(ResidentTrainer):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return optimizer.scale_loss(loss / replicas)
 
-    def _reconstruction(self, x: tf.Tensor) -> tf.Tensor:
-        q = self.encoder(checks.as_float(x), training=False)
-        return self.decoder(q.mean(), training=False).mean()
+    def _reconstruction(self, x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
+        x = self._read(checks.as_float(x))
+        y = self._complete(x, y)
+        q = self._posterior(x, y, training=False)
+        return self._likelihood(q.mean(), y, training=False).mean()
 
     def _step_seed(self, training: bool) -> tf.Tensor:
         """The seed of one step: by the step in training, by the examples seen so far in evaluation.

@@ -7,6 +7,7 @@ import keras
 from keras_vae.models.latent_variable_model import LatentVariableModel
 from keras_vae.objectives import MIWAEBound
 from keras_vae.priors import Prior
+from keras_vae.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -21,6 +22,7 @@ class MIWAE(LatentVariableModel):
         num_estimates: M, bounds per example. With 1 it is `IWAE`.
         num_samples: K, draws of z per bound. With 1 it is the `VAE` with M draws and a sampled KL.
         gradient: of the encoder: "reparameterized" (default), "stl" or "dreg"; see `IWAE`.
+        annealing: see `IWAE`.
 
     Metrics: `loss` = `negative_bound`, in nats; `reconstruction` and `kl` are the sampled terms of the ELBO.
 
@@ -42,6 +44,8 @@ class MIWAE(LatentVariableModel):
         num_estimates: int = 8,
         num_samples: int = 8,
         gradient: str = "reparameterized",
+        annealing: float | str | Schedule = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(encoder, decoder, prior, MIWAEBound(num_estimates, num_samples, gradient), **kwargs)
+        objective = MIWAEBound(num_estimates, num_samples, gradient, annealing)
+        super().__init__(encoder, decoder, prior, objective, **kwargs)

@@ -23,12 +23,22 @@ from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
+from keras_vae.objectives.labels import UNLABELLED
 
 # Data of more bytes than this go through tf.data.
 RESIDENT_BYTES = 2**31
 # Steps per execution where nobody asks for single batches: enough that entering an XLA program and returning
 # costs nothing, few enough that the progress bar moves.
 STEPS_PER_EXECUTION = 64
+
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 _BATCH_METHODS = (
     "on_train_batch_begin",
@@ -189,8 +199,8 @@ class ResidentTrainer(keras.Model):
             run_eagerly: run Python in every step, for debugging.
             steps_per_execution: "auto" runs 64 steps per call, and 1 where a callback follows single batches.
             jit_compile: "auto" uses XLA wherever the layers and the distribution strategy allow it, on CPUs
-                too, where Keras' own "auto" does not. A model that XLA turns out unable to compile runs
-                without, after a warning.
+                too, where Keras' own "auto" does not; but not for convolutions on a CPU, which it slows
+                down. A model that XLA turns out unable to compile runs without, after a warning.
             auto_scale_loss: see Keras.
         """
         if loss is not None:
@@ -237,8 +247,17 @@ class ResidentTrainer(keras.Model):
         self.critic_optimizer = keras.optimizers.get(critic_optimizer) if has_critic else None
 
     def jit_compile_by_default(self) -> bool:
-        """Whether XLA can be used: every layer supports it and no strategy spreads the model."""
-        return self._distribute_strategy is None and model_supports_jit(self)
+        """Whether XLA can be used, and is no hindrance.
+
+        Every layer supports it, no strategy spreads the model, and there are no convolutions on a CPU.
+        """
+        return self._distribute_strategy is None and model_supports_jit(self) and not self._convolves_on_cpu()
+
+    def _convolves_on_cpu(self) -> bool:
+        # XLA's fast kernels for CPUs serve no gradient of a convolution inside a loop or a branch, where the
+        # steps of an execution are: those take some fifty times as long as TensorFlow's own.
+        accelerated = any(device.device_type != "CPU" for device in tf.config.get_visible_devices())
+        return not accelerated and any(isinstance(layer, _CONVOLUTIONS) for layer in self._flatten_layers())
 
     @property
     def uses_xla(self) -> bool:
@@ -327,6 +346,8 @@ class ResidentTrainer(keras.Model):
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
         y = self._check(x, y, sample_weight, batch_size)
+        if self.labels is not None:
+            self.labels.check_known(x, y, batch_size)
         if validation_data is not None:
             held_x, held_y, held_weight = _unpack(validation_data)
             held_y = self._check(held_x, held_y, held_weight, validation_batch_size, name="validation_data")
@@ -353,7 +374,7 @@ class ResidentTrainer(keras.Model):
                     batch_size=batch_size,
                     epochs=epochs,
                     verbose=verbose,
-                    callbacks=callbacks,
+                    callbacks=_with_checks(callbacks),
                     validation_data=validation_data,
                     shuffle=shuffle,
                     class_weight=class_weight,
@@ -411,8 +432,11 @@ class ResidentTrainer(keras.Model):
 
     @falls_back
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Reconstructions of x: the mean of p(x|z) at the mean of q(z|x), as an array."""
-        self._check(x)
+        """Reconstructions of x: the mean of p(x|z) at the mean of q(z|x), as an array.
+
+        Of a conditional model, of `(x, y)`.
+        """
+        self._check(*self._pair(x), training=False)
         return super().predict(x, *args, **kwargs)
 
     @falls_back
@@ -427,7 +451,7 @@ class ResidentTrainer(keras.Model):
 
     @falls_back
     def predict_on_batch(self, x: Any) -> Any:
-        self._check(x)
+        self._check(*self._pair(x), training=False)
         return super().predict_on_batch(x)
 
     def _check(
@@ -437,18 +461,33 @@ class ResidentTrainer(keras.Model):
         sample_weight: Any = None,
         batch_size: int | None = None,
         name: str = "x",
+        training: bool = True,
     ) -> Any:
-        """Holds data against the model; returns the labels to go with them."""
+        """Holds data against the model; returns the labels to go with them.
+
+        Args:
+            training: whether for a loss, which may ask for labels that no network takes.
+        """
         if batch_size is not None:
             check_count("batch_size", batch_size)
         checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder))
+        labels = self.labels if training else self.condition
+        if labels is not None:
+            labels.check_data(x, y)
         given = {"x": x, "y": y, "sample_weight": sample_weight}
         given = {key: value for key, value in given.items() if value is not None}
         if not all(map(_is_array, given.values())):
             return y
         checks.check_lengths(given)
+        if y is not None or sample_weight is None:
+            return y
         # Keras loses the weights of arrays without labels. An autoencoder's label is its input.
-        return x if y is None and sample_weight is not None else y
+        return x if labels is None else np.full(len(x), UNLABELLED, np.int32)
+
+    def _pair(self, x: Any) -> tuple[Any, Any]:
+        """x and y of what `predict` was called with."""
+        paired = self.condition is not None and isinstance(x, (list, tuple)) and len(x) == 2
+        return (x[0], x[1]) if paired else (x, None)
 
     @contextmanager
     def _steps(self, callbacks: Any, *counts: int | None) -> Iterator[None]:
@@ -592,6 +631,22 @@ class _Untracked:
 
     def __deepcopy__(self, memo: dict) -> "_Untracked":
         return _Untracked()
+
+
+class _Checks(keras.callbacks.Callback):
+    """Lets the objective look at the figures of every epoch, until it has found something to warn of."""
+
+    per_execution = True
+    warned = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.warned = self.warned or self.model.objective.check(logs or {})
+
+
+def _with_checks(callbacks: Any) -> Any:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks  # made up by the caller
+    return [*([] if callbacks is None else keras.tree.flatten(callbacks)), _Checks()]
 
 
 def _yields_executions(iterator: Any) -> bool:

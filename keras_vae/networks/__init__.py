@@ -4,7 +4,7 @@ Each is a functional Keras model that ends in a distribution layer. They are the
 any Keras model that ends in one serves. `build` makes a pair by name.
 """
 
-from keras_vae.networks.build import build, option_names
+from keras_vae.networks.build import build, build_classifier, option_names
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.mlp import mlp_decoder, mlp_encoder
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
@@ -12,6 +12,7 @@ from keras_vae.networks.spectral import spectrally_normalized
 
 __all__ = [
     "build",
+    "build_classifier",
     "conv_decoder",
     "conv_encoder",
     "mlp_decoder",

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_vae.errors import lookup
+from keras_vae.layers.categorical import OneHotCategorical
 from keras_vae.layers.likelihoods import get_likelihood, get_posterior
 from keras_vae.networks import _arguments
 from keras_vae.networks._arguments import Sizes
@@ -55,7 +56,7 @@ def option_names(network: str) -> tuple[str, ...]:
         ValueError: if there is no network of that name.
 
     >>> option_names("mlp")
-    ('hidden', 'activation', 'normalization', 'dropout', 'rescale')
+    ('hidden', 'activation', 'normalization', 'dropout', 'rescale', 'condition_shape', 'num_classes')
     """
     return tuple(lookup("network", network, NETWORKS).defaults)
 
@@ -100,7 +101,7 @@ def build(
     Traceback (most recent call last):
     ...
     ValueError: Invalid value received for argument `options of network 'mlp'`. \
-Expected: one of 'activation', 'dropout', 'hidden', 'normalization', 'rescale'. \
+Expected: one of 'activation', 'condition_shape', 'dropout', 'hidden', ... \
 Received: hiden. Did you mean 'hidden'?
     """
     kind = lookup("network", network, NETWORKS)
@@ -121,3 +122,37 @@ Received: hiden. Did you mean 'hidden'?
     encoder = kind.encoder(shape, posterior, rescale=rescale, **options)
     decoder = kind.decoder(encoder.output.shape[1:], likelihood, **reversed_options)
     return encoder, decoder
+
+
+def build_classifier(
+    network: str,
+    input_shape: Sizes,
+    num_classes: int,
+    rescale: tuple[float, float] = (1.0, 0.0),
+    **options: Any,
+) -> keras.Model:
+    """A classifier q(y|x) with the body of an encoder.
+
+    Args:
+        network: "mlp", "conv" or "resnet".
+        input_shape: shape of one example, without the batch dimension.
+        num_classes: number of classes, K.
+        rescale: `(scale, offset)`; the network reads `x * scale + offset`.
+        **options: see `build`.
+
+    Returns:
+        A model from `[batch] + input_shape` to a distribution over one-hot classes: batch shape `[batch]`,
+        event shape `[K]`.
+
+    Example:
+
+    >>> build_classifier("mlp", (28, 28), 10, hidden=(64,)).output.shape
+    (None, 10)
+    """
+    kind = lookup("network", network, NETWORKS)
+    for name in options:
+        lookup(f"options of network {network!r}", name, kind.defaults)
+    classes = OneHotCategorical(_arguments.whole("num_classes", num_classes, 2))
+    return kind.encoder(
+        kind.shape_of("input_shape", input_shape), classes, rescale=rescale, name="classifier", **options
+    )

@@ -9,7 +9,7 @@ from keras_vae.layers.independent import IndependentLayer
 from keras_vae.networks import _arguments
 from keras_vae.networks._arguments import Sizes
 from keras_vae.networks.block import CHANNELS_LAST, Block
-from keras_vae.networks.ends import dense_head, flat, image_head, read, to_feature_map
+from keras_vae.networks.ends import dense_head, flat, image_head, read, to_feature_map, with_condition
 from keras_vae.networks.halving import halvings
 
 
@@ -23,6 +23,8 @@ def conv_encoder(
     normalization: str | None = None,
     dropout: float = 0.0,
     rescale: tuple[float, float] = (1.0, 0.0),
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "encoder",
 ) -> keras.Model:
     """An encoder of strided convolutions and then dense layers: images to q(z | x).
@@ -44,6 +46,10 @@ def conv_encoder(
         dropout: share of the dense units and of the channels dropped in training, in [0, 1).
         rescale: `(scale, offset)`; the network reads `x * scale + offset`. 8-bit data want
             `(1 / 127.5, -1.0)`, which is what `support` of a likelihood of bytes says.
+        condition_shape: shape of a second input, the condition; None for a model of the data alone. Of an
+            image as high and wide as the data, the channels are added to the data's; of anything else, all
+            values at every pixel.
+        num_classes: the same for conditions that are labels: a second input of class numbers from 0.
         name: the model's name.
 
     Returns:
@@ -73,6 +79,7 @@ def conv_encoder(
     block = Block(activation, normalization, dropout)
 
     inputs, x = read(shape, rescale)
+    inputs, x = with_condition(inputs, x, condition_shape, num_classes)
     for number, (channels, step) in enumerate(zip(stages, steps, strict=True), start=1):
         x = block.after(
             keras.layers.Conv2D,
@@ -97,6 +104,8 @@ def conv_decoder(
     activation: str | Callable | None = "relu",
     normalization: str | None = None,
     dropout: float = 0.0,
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "decoder",
 ) -> keras.Model:
     """A decoder of dense layers and then transposed convolutions: a latent to p(x | z) of images.
@@ -113,6 +122,7 @@ def conv_decoder(
         kernel_size: height and width of the kernels, at least 2.
         dense: widths of the dense layers between the latent and the first stage; `()` for none.
         activation, normalization, dropout, name: see `conv_encoder`.
+        condition_shape, num_classes: see `conv_encoder`; values are joined to the latent's.
 
     Returns:
         A functional model from `[batch] + latent_shape` to the likelihood: batch shape `[batch]`.
@@ -138,7 +148,8 @@ def conv_decoder(
     block = Block(activation, normalization, dropout)
 
     inputs = keras.Input(shape, name="latent")
-    x = block.dense_layers(flat(inputs), widths)
+    inputs, x = with_condition(inputs, flat(inputs), condition_shape, num_classes)
+    x = block.dense_layers(x, widths)
     x = to_feature_map(x, steps[-1].half, stages[0], block.use_bias)
     x = block.drop(block.activate(x, "feature_map"), "feature_map")
     for number, (channels, step) in enumerate(zip(stages, reversed(steps), strict=True), start=1):

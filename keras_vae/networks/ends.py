@@ -5,8 +5,11 @@ from typing import Any
 
 import keras
 
+from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.independent import IndependentLayer
+from keras_vae.networks import _arguments
+from keras_vae.networks._arguments import Sizes
 from keras_vae.networks.block import CHANNELS_LAST
 
 
@@ -20,11 +23,50 @@ def read(shape: tuple[int, ...], rescale: tuple[float, float]) -> tuple[Any, Any
     return inputs, layer(inputs)
 
 
-def flat(x: Any) -> Any:
+def flat(x: Any, name: str = "flatten") -> Any:
     """`x` as `[batch, units]`."""
     if len(x.shape) == 2:
         return x
-    return keras.layers.Flatten(data_format=CHANNELS_LAST, name="flatten")(x)
+    return keras.layers.Flatten(data_format=CHANNELS_LAST, name=name)(x)
+
+
+def with_condition(
+    inputs: Any, x: Any, condition_shape: Sizes | None, num_classes: int | None
+) -> tuple[Any, Any]:
+    """Adds the condition as a second input, and joins it to what the body reads.
+
+    Args:
+        inputs: the model's first input.
+        x: what was made of it, `[batch, units]` or `[batch, height, width, channels]`.
+        condition_shape: shape of one condition; or None.
+        num_classes: number of classes, for conditions that are class numbers; or None.
+
+    Returns:
+        The inputs and x. Vectors get further units. Images get further channels: those of a condition of the
+        same height and width, else every pixel the whole condition. Without a condition, both as they were.
+
+    Raises:
+        ValueError: for both kinds of condition at once, or sizes that are not positive.
+    """
+    if condition_shape is None and num_classes is None:
+        return inputs, x
+    if condition_shape is not None and num_classes is not None:
+        raise invalid("condition_shape", "None where num_classes is given", condition_shape)
+    if num_classes is not None:
+        count = _arguments.whole("num_classes", num_classes, 2)
+        condition = keras.Input((), dtype="int32", name="condition")
+        values = keras.layers.CategoryEncoding(count, output_mode="one_hot", name="one_hot")(condition)
+    else:
+        condition = keras.Input(_arguments.shape("condition_shape", condition_shape), name="condition")
+        values = condition
+    if len(x.shape) == 4 and values.shape[1:-1] != x.shape[1:-1]:
+        height, width = x.shape[1:-1]
+        values = keras.layers.RepeatVector(height * width, name="repeat")(flat(values, "flat_condition"))
+        values = keras.layers.Reshape((height, width, -1), name="condition_map")(values)
+    elif len(x.shape) == 2:
+        values = flat(values, "flat_condition")
+    x = keras.layers.Concatenate(name="with_condition")([x, values])
+    return [inputs, condition], x
 
 
 def dense_head(x: Any, distribution: DistributionLayer) -> Any:

@@ -9,7 +9,7 @@ from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.networks import _arguments
 from keras_vae.networks._arguments import Sizes
 from keras_vae.networks.block import Block
-from keras_vae.networks.ends import dense_head, flat, read
+from keras_vae.networks.ends import dense_head, flat, read, with_condition
 
 
 def mlp_encoder(
@@ -20,6 +20,8 @@ def mlp_encoder(
     normalization: str | None = None,
     dropout: float = 0.0,
     rescale: tuple[float, float] = (1.0, 0.0),
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "encoder",
 ) -> keras.Model:
     """An encoder of dense layers: data of any shape, flattened, to q(z | x).
@@ -38,6 +40,9 @@ def mlp_encoder(
         dropout: share of the hidden units dropped in training, in [0, 1).
         rescale: `(scale, offset)`; the network reads `x * scale + offset`. 8-bit data want
             `(1 / 127.5, -1.0)`, which is what `support` of a likelihood of bytes says.
+        condition_shape: shape of a second input, the condition, whose values are joined to the data's; None
+            for a model of the data alone.
+        num_classes: the same for conditions that are labels: a second input of class numbers from 0.
         name: the model's name.
 
     Returns:
@@ -62,6 +67,7 @@ def mlp_encoder(
     block = Block(activation, normalization, dropout)
 
     inputs, x = read(shape, rescale)
+    inputs, x = with_condition(inputs, flat(x), condition_shape, num_classes)
     return _mlp(inputs, x, block, widths, posterior, name)
 
 
@@ -72,6 +78,8 @@ def mlp_decoder(
     activation: str | Callable | None = "relu",
     normalization: str | None = None,
     dropout: float = 0.0,
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "decoder",
 ) -> keras.Model:
     """A decoder of dense layers: a latent of any shape, flattened, to p(x | z).
@@ -82,7 +90,7 @@ def mlp_decoder(
         latent_shape: event shape of the posterior, as `16` or `(16,)`.
         likelihood: the distribution layer that the model ends in, as `IndependentNormal((28, 28))`.
         hidden: widths of the hidden layers from latent to data; `()` for a linear decoder.
-        activation, normalization, dropout, name: see `mlp_encoder`.
+        activation, normalization, dropout, condition_shape, num_classes, name: see `mlp_encoder`.
 
     Returns:
         A functional model from `[batch] + latent_shape` to the likelihood: batch shape `[batch]`.
@@ -104,7 +112,8 @@ def mlp_decoder(
     block = Block(activation, normalization, dropout)
 
     inputs = keras.Input(shape, name="latent")
-    return _mlp(inputs, inputs, block, widths, likelihood, name)
+    inputs, x = with_condition(inputs, flat(inputs), condition_shape, num_classes)
+    return _mlp(inputs, x, block, widths, likelihood, name)
 
 
 def _mlp(
@@ -115,5 +124,5 @@ def _mlp(
     distribution: DistributionLayer,
     name: str,
 ) -> keras.Model:
-    x = block.dense_layers(flat(x), widths)
+    x = block.dense_layers(x, widths)
     return keras.Model(inputs, dense_head(x, distribution), name=name)

@@ -10,7 +10,7 @@ from keras_vae.layers.independent import IndependentLayer
 from keras_vae.networks import _arguments
 from keras_vae.networks._arguments import Sizes
 from keras_vae.networks.block import CHANNELS_LAST, Block
-from keras_vae.networks.ends import dense_head, flat, image_head, read, to_feature_map
+from keras_vae.networks.ends import dense_head, flat, image_head, read, to_feature_map, with_condition
 from keras_vae.networks.halving import Halving, halvings
 
 
@@ -25,6 +25,8 @@ def resnet_encoder(
     normalization: str | None = "group",
     dropout: float = 0.0,
     rescale: tuple[float, float] = (1.0, 0.0),
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "encoder",
 ) -> keras.Model:
     """An encoder of pre-activation residual blocks and then dense layers: images to q(z | x).
@@ -41,7 +43,7 @@ def resnet_encoder(
         blocks: residual blocks, of two convolutions each, in a stage.
         kernel_size: height and width of the kernels, at least 2.
         dense: widths of the dense layers between the last stage and the latent; `()` for none.
-        activation, normalization, rescale, name: see `conv_encoder`.
+        activation, normalization, rescale, condition_shape, num_classes, name: see `conv_encoder`.
         dropout: share of the dense units, and of the channels between a block's two convolutions,
             dropped in training, in [0, 1).
 
@@ -73,6 +75,7 @@ def resnet_encoder(
     block = Block(activation, normalization, dropout)
 
     inputs, x = read(shape, rescale)
+    inputs, x = with_condition(inputs, x, condition_shape, num_classes)
     x = _conv(x, stages[0], kernel_size, "stem", block.use_bias)
     for number, (channels, step) in enumerate(zip(stages, steps, strict=True), start=1):
         x = _stage(x, channels, kernel_size, blocks, block, f"stage_{number}", down=step)
@@ -91,6 +94,8 @@ def resnet_decoder(
     activation: str | Callable | None = "relu",
     normalization: str | None = "group",
     dropout: float = 0.0,
+    condition_shape: Sizes | None = None,
+    num_classes: int | None = None,
     name: str = "decoder",
 ) -> keras.Model:
     """A decoder of dense layers and then residual blocks: a latent to p(x | z) of images.
@@ -107,6 +112,7 @@ def resnet_decoder(
         kernel_size: height and width of the kernels, at least 2.
         dense: widths of the dense layers between the latent and the first stage; `()` for none.
         activation, normalization, dropout, name: see `resnet_encoder`.
+        condition_shape, num_classes: see `conv_encoder`; values are joined to the latent's.
 
     Returns:
         A functional model from `[batch] + latent_shape` to the likelihood: batch shape `[batch]`.
@@ -133,7 +139,8 @@ def resnet_decoder(
     block = Block(activation, normalization, dropout)
 
     inputs = keras.Input(shape, name="latent")
-    x = block.dense_layers(flat(inputs), widths)
+    inputs, x = with_condition(inputs, flat(inputs), condition_shape, num_classes)
+    x = block.dense_layers(x, widths)
     x = to_feature_map(x, steps[-1].half, stages[0], block.use_bias)
     for number, (channels, step) in enumerate(zip(stages, reversed(steps), strict=True), start=1):
         x = _stage(x, channels, kernel_size, blocks, block, f"stage_{number}", up=step)

@@ -7,13 +7,14 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.errors import invalid, lookup
+from keras_vae.objectives.annealed import Annealed
 from keras_vae.objectives.critic import CriticObjective
 from keras_vae.objectives.critic_arguments import KL_MODES, Critic
 from keras_vae.objectives.terms import Terms, merge_samples
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class AdversarialELBO(CriticObjective):
+class AdversarialELBO(Annealed, CriticObjective):
     """R + KL(q(z|x) || p(z)) + weight * (g(D(x_r)) + g(D(x_p))), with a critic D of data against x_r, x_p.
 
     x_r is the mean of p(x|z) for z ~ q(z|x), x_p that for z of the prior, and g the loss by which the decoder
@@ -30,6 +31,7 @@ class AdversarialELBO(CriticObjective):
         critic: from x, `[B] + event`, to `[B, 1]`; see `CriticObjective` for this and for
             adversarial_loss, r1, gradient_penalty, spectral_norm, critic_steps, num_samples.
         kl: "auto" (exact where known), "exact" or "sampled".
+        annealing, free_bits: weight of the KL and nats of it that are free; see `Annealed`.
 
     Reference: Larsen et al., Autoencoding beyond pixels using a learned similarity metric, 2016, Eq. 8 and
     Algorithm 1.
@@ -50,6 +52,8 @@ class AdversarialELBO(CriticObjective):
         critic_steps: int = 1,
         kl: str = "auto",
         num_samples: int = 1,
+        annealing: float | str | schedules.Schedule = 1.0,
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
         remedies = (r1, gradient_penalty, spectral_norm, critic_steps)
@@ -57,6 +61,7 @@ class AdversarialELBO(CriticObjective):
         self.weight = self.scheduled("weight", weight, low=0.0)
         self.feature_layer = feature_layer
         self.kl = lookup("kl", kl, KL_MODES)
+        self.anneal(annealing, free_bits)
 
     def compared(self, terms: Terms) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(terms.x, tf.float32)[tf.newaxis]
@@ -74,13 +79,13 @@ class AdversarialELBO(CriticObjective):
         by_feature = self.feature_layer is not None
         return {
             "reconstruction": self._feature_loss(terms) if by_feature else -tf.reduce_mean(terms.log_px, 0),
-            "kl": terms.kl(self.kl),
+            **self.kl_part(self.free_kl(terms)),
             "weighted_adversarial": self.current("weight") * adversarial,
         }
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
         figures = {"adversarial": self._adversarial(terms), "weight": self.current("weight")}
-        return {**figures, **super().monitors(terms)}
+        return {**figures, **self.kl_monitors(terms), **super().monitors(terms)}
 
     def _adversarial(self, terms: Terms) -> tf.Tensor:
         return terms.once("adversarial", lambda: 2.0 * self.generator_loss(self.compared(terms)[1]))

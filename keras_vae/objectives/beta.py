@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.errors import invalid
+from keras_vae.objectives.critic_arguments import weight_of_penalty
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.terms import Terms
 
@@ -20,6 +22,8 @@ class BetaELBO(ELBO):
             `schedules.Capacity(25.0, num_steps)`, for the second, where beta is the paper's gamma. The
             absolute difference is of the batch's mean KL, as in the paper.
         kl, num_samples, gradient, baseline: see `ELBO`.
+        free_bits: nats of every latent dimension that cost nothing, see `Annealed`; 0 with a capacity, which
+            is a target for all of them together.
 
     Reported: `reconstruction` and `weighted_kl` add up to the loss; `kl` is the KL itself.
 
@@ -38,6 +42,7 @@ class BetaELBO(ELBO):
         num_samples: int = 1,
         gradient: str = "auto",
         baseline: str = "auto",
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(kl, num_samples, gradient, baseline, **kwargs)
@@ -45,13 +50,14 @@ class BetaELBO(ELBO):
         self.capacity = None if capacity is None else self.scheduled("capacity", capacity, low=0.0)
         if capacity is not None:
             self.monitor_names = ("kl", "beta", "capacity")
+        self.free_bits = weight_of_penalty("free_bits", free_bits)
+        if capacity is not None and free_bits:
+            raise invalid("free_bits", "0 with a capacity, the other way to hold the KL up", free_bits)
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
-        parts = super().parts(terms)
-        return {
-            "reconstruction": parts["reconstruction"],
-            "weighted_kl": self.current("beta") * self._excess(parts["kl"], terms.sample_weight),
-        }
+        reconstruction, kl = self.reconstruction_and_kl(terms)
+        weighted = self.current("beta") * self._excess(kl, terms.sample_weight)
+        return {"reconstruction": reconstruction, "weighted_kl": weighted}
 
     def _excess(self, kl: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
         if self.capacity is None:

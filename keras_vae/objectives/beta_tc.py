@@ -11,6 +11,7 @@ from keras_vae.divergences import aggregate_log_densities
 from keras_vae.divergences.total_correlation import ESTIMATORS
 from keras_vae.errors import lookup
 from keras_vae.layers.distribution_layer import check_count
+from keras_vae.objectives.distance_to_prior import check_unweighted
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import Terms
 
@@ -32,7 +33,7 @@ class TotalCorrelationELBO(Objective):
 
     Raises:
         ValueError: for arguments out of range; from `parts` for a posterior without density or known
-            marginals, and for batches larger than `dataset_size`.
+            marginals, for batches larger than `dataset_size`, and for weights of examples.
 
     Reported: `reconstruction`, `weighted_mi`, `weighted_tc` and `weighted_dimension_kl` add up to the loss;
     `mutual_information`, `total_correlation`, `dimension_kl` and `beta`. Estimates, in nats; may be below 0.
@@ -71,6 +72,7 @@ class TotalCorrelationELBO(Objective):
         return {"beta": self.current("beta"), **self._kl_terms(terms)}
 
     def _kl_terms(self, terms: Terms) -> dict[str, tf.Tensor]:
+        check_unweighted(terms)
         options = self.dataset_size, self.estimator
         log_qz_x = terms.log_qz  # first, for it refuses a posterior without density
         joint, product = terms.once(options, lambda: aggregate_log_densities(terms.q, terms.z, *options))

@@ -21,6 +21,7 @@ class CIWAEBound(ImportanceWeighted):
         beta: share of the ELBO, in [0, 1]: a number, or a schedule of the training step.
         num_samples: K, draws of z per example.
         gradient: "reparameterized" (default), "stl" or "dreg"; see `ImportanceWeighted`.
+        annealing: see `ImportanceWeighted`.
 
     Reported: `negative_bound` is the loss; `reconstruction`, `kl` and `beta` stand beside it.
 
@@ -34,9 +35,10 @@ class CIWAEBound(ImportanceWeighted):
         beta: float | str | schedules.Schedule = 0.5,
         num_samples: int = 5,
         gradient: str = "reparameterized",
+        annealing: float | str | schedules.Schedule = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(num_samples, gradient, **kwargs)
+        super().__init__(num_samples, gradient, annealing, **kwargs)
         self.beta = self.scheduled("beta", beta, low=0.0, high=1.0)
 
     def bound(self, log_weights: tf.Tensor) -> tf.Tensor:

@@ -28,13 +28,13 @@ class DisentangledELBO(ELBO):
             ones are driven to means of variance 1.
         lambda_od: weight of the off-diagonal, a number >= 0 or a schedule of the training step.
         lambda_d: the same for the diagonal. The paper has 10 * lambda_od for "i", lambda_od for "ii".
-        kl, num_samples: see `ELBO`.
+        kl, num_samples, annealing, free_bits: see `ELBO`.
 
     Raises:
         ValueError: for arguments out of range; from `parts` for a posterior without mean or covariance.
 
     Reported: `reconstruction`, `kl`, `off_diagonal` and `diagonal` add up to the loss, the last two weighted.
-    The mean over the batch divides by B, and the weights of examples do not enter C.
+    The mean over the batch divides by B; C is weighted by the examples' weights, where they have some.
 
     Reference: Kumar et al., Variational Inference of Disentangled Latent Concepts from Unlabeled
     Observations, 2018, Eq. 6 (i) and 7 (ii).
@@ -50,15 +50,17 @@ class DisentangledELBO(ELBO):
         lambda_d: float | str | schedules.Schedule = 100.0,
         kl: str = "auto",
         num_samples: int = 1,
+        annealing: float | str | schedules.Schedule = 1.0,
+        free_bits: float = 0.0,
         **kwargs: Any,
     ):
-        super().__init__(kl, num_samples, **kwargs)
+        super().__init__(kl, num_samples, annealing=annealing, free_bits=free_bits, **kwargs)
         self.kind = lookup("kind", kind, _KINDS)
         self.lambda_od = self.scheduled("lambda_od", lambda_od, low=0.0)
         self.lambda_d = self.scheduled("lambda_d", lambda_d, low=0.0)
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
-        covariance = aggregate_covariance(terms.q, of_means=self.kind == "i")
+        covariance = aggregate_covariance(terms.q, self.kind == "i", terms.sample_weight)
         variances = tf.linalg.diag_part(covariance)
         off_diagonal = tf.linalg.set_diag(covariance, tf.zeros_like(variances))
         penalties = {

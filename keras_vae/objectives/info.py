@@ -1,5 +1,6 @@
 """The objective of the InfoVAE."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -72,3 +73,6 @@ class InfoELBO(ELBO):
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
         weights = {name: self.current(name) for name in ("alpha", "scale")}
         return {"kl": terms.kl(self.kl), **weights, **distance_to_prior(terms, self.divergence)}
+
+    def check(self, figures: Mapping[str, float]) -> bool:
+        return self.divergence.check(figures)

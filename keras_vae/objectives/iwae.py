@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae import schedules
 from keras_vae.divergences.importance import importance_bound, leave_one_out_bound
 from keras_vae.errors import invalid
 from keras_vae.objectives.gradients import ScoreFunction, fixed_draws, surrogate
@@ -27,6 +28,7 @@ class IWAEBound(ImportanceWeighted):
             "score": every draw is credited with the whole bound, less the baseline.
         baseline: of "score": "none", "batch" (mean of the other examples), "running" (average of past
             training steps), or "auto" (default), which is "batch".
+        annealing: weight of log p(z) - log q(z|x); see `ImportanceWeighted`.
 
     Raises:
         ValueError: for a pathwise gradient of a posterior that cannot be reparameterised; for a baseline of
@@ -45,9 +47,10 @@ class IWAEBound(ImportanceWeighted):
         num_samples: int = 5,
         gradient: str = "reparameterized",
         baseline: str = "auto",
+        annealing: float | str | schedules.Schedule = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(num_samples, gradient, **kwargs)
+        super().__init__(num_samples, gradient, annealing, **kwargs)
         if gradient == "vimco" and self.num_samples < 2:
             raise invalid("num_samples", "2 or more for gradient='vimco'", num_samples, "Or take 'score'.")
         if baseline == "leave_one_out":
@@ -68,9 +71,10 @@ class IWAEBound(ImportanceWeighted):
         if self.gradient not in ("score", "vimco"):
             return super().parts(terms)
         terms.z = fixed_draws(terms)
-        bound = self.bound(terms.log_weights)
+        log_weights = self.log_weights(terms, terms.log_qz)
+        bound = self.bound(log_weights)
         if self.gradient == "score":
             credit = self._score.term("negative_bound", bound[None], terms)
         else:
-            credit = surrogate(bound - leave_one_out_bound(terms.log_weights), terms.log_qz)
+            credit = surrogate(bound - leave_one_out_bound(log_weights), terms.log_qz)
         return {"negative_bound": -bound - tf.reduce_sum(credit, axis=0)}

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae import schedules
 from keras_vae.divergences.importance import importance_bound
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.importance_weighted import ImportanceWeighted
@@ -21,6 +22,7 @@ class MIWAEBound(ImportanceWeighted):
         num_estimates: M, bounds per example.
         num_samples: K, draws of z per bound; `terms` holds M * K.
         gradient: "reparameterized" (default), "stl" or "dreg"; see `ImportanceWeighted`.
+        annealing: see `ImportanceWeighted`.
 
     Reference: Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, 2018, Eq. 8.
     """
@@ -30,11 +32,12 @@ class MIWAEBound(ImportanceWeighted):
         num_estimates: int = 8,
         num_samples: int = 8,
         gradient: str = "reparameterized",
+        annealing: float | str | schedules.Schedule = 1.0,
         **kwargs: Any,
     ):
         self.num_estimates = check_count("num_estimates", num_estimates)
         self.draws = check_count("num_samples", num_samples)
-        super().__init__(self.num_estimates * self.draws, gradient, **kwargs)
+        super().__init__(self.num_estimates * self.draws, gradient, annealing, **kwargs)
 
     def bound(self, log_weights: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(importance_bound(self.grouped(log_weights)), axis=0)

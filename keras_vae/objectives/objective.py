@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras_vae import schedules
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
+from keras_vae.objectives.labels import Condition
 from keras_vae.objectives.terms import Terms
 
 _STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, 2**31, 200)])
@@ -32,6 +34,8 @@ class Objective(keras.layers.Layer):
         num_samples: S, draws of z per example that `terms` holds.
         differentiates_draws: whether the encoder learns through its draws, so that the model must refuse a
             posterior that is not reparameterised; False for objectives that see to those themselves.
+        labels: what y must be, for objectives that learn from classes; None for those that do not.
+        features: a trained encoder whose draws all networks read in the place of x; or None.
 
     Args:
         num_samples: an integer >= 1.
@@ -43,6 +47,8 @@ class Objective(keras.layers.Layer):
     critic: keras.Model | None = None
     critic_steps: int = 1
     differentiates_draws: bool = True
+    labels: Condition | None = None
+    features: keras.Model | None = None
 
     def __init__(self, num_samples: int = 1, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
@@ -55,10 +61,22 @@ class Objective(keras.layers.Layer):
         """The parts of the loss by name, each `[B]`, in nats."""
         raise NotImplementedError
 
-    def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
-        """Further figures to report by name, each `[B]` or a scalar."""
+    def monitors(self, terms: Terms) -> dict[str, Any]:
+        """Further figures to report by name, each `[B]` or a scalar.
+
+        A pair of figures and their weights, each `[B]`, is reported as the weighted average over all batches:
+        for what only some examples have.
+        """
         del terms
         return {}
+
+    def check(self, figures: Mapping[str, float]) -> bool:
+        """Warns if the means over an epoch show that something is amiss; returns whether it did.
+
+        Called by `fit` after every epoch until then, for what no compiled step can say.
+        """
+        del figures
+        return False
 
     def corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """What the encoder sees of x, `[B] + event`, in training and validation; x itself by default.
@@ -74,6 +92,10 @@ class Objective(keras.layers.Layer):
         """The parts of the critic's own loss by name, each `[B]`; only for objectives with a critic."""
         del terms
         return {}
+
+    def finish(self, terms: Terms) -> None:
+        """What follows the optimizer's step, in training only: for weights that no gradient moves."""
+        del terms
 
     def scheduled(
         self,

@@ -8,9 +8,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.distributions.draws import fold_in
-from keras_vae.divergences import exact_kl_or_none
+from keras_vae.divergences import exact_kl_or_none, kl_per_dimension, log_probs_per_dimension
 from keras_vae.errors import invalid
-from keras_vae.layers.deterministic import is_deterministic
+from keras_vae.layers.deterministic import has_density
 from keras_vae.priors import Prior
 
 tfd = tfp.distributions
@@ -94,14 +94,16 @@ class Terms:
 
     @cached_property
     def p_z(self) -> tfd.Distribution:
-        """The prior p(z)."""
-        return self.prior()
+        """The prior p(z); of a conditional prior p(z|y), with batch shape `[B]`."""
+        return self.prior.given(self.y)
 
     @cached_property
     def prior_z(self) -> tf.Tensor:
         """Draws from the prior, as many as `z`, `[S, B] + latent`: for objectives that compare the two."""
-        shape = tf.stack([self.num_samples, tf.shape(self.x)[0]])
-        return self.p_z.sample(shape, seed=fold_in(self.seed, _PRIOR))
+        shape = [self.num_samples, tf.shape(self.x)[0]]
+        if self.p_z.batch_shape.rank:
+            shape.pop()
+        return self.p_z.sample(tf.stack(shape), seed=fold_in(self.seed, _PRIOR))
 
     @cached_property
     def p(self) -> tfd.Distribution:
@@ -121,7 +123,7 @@ class Terms:
         """log q(z|x), `[S, B]`.
 
         Raises:
-            ValueError: for a deterministic posterior, which has no density.
+            ValueError: for a posterior without a density, deterministic or implicit.
         """
         self._check_density()
         return self.q.log_prob(self.z)
@@ -161,19 +163,52 @@ class Terms:
         if mode == "sampled" or (mode == "auto" and self.exact_kl is None):
             return self.sampled_kl
         if self.exact_kl is None:
-            raise invalid(
-                "kl",
-                "'sampled' or 'auto' for distributions without a closed form",
-                f"'exact' for {type(self.q).__name__} and {type(self.p_z).__name__}",
-            )
+            raise self._no_closed_form()
         return self.exact_kl
 
+    @cached_property
+    def exact_kl_per_dimension(self) -> tf.Tensor | None:
+        """KL(q(z_j|x) || p(z_j)) in closed form, `[B] + latent`; None where none is known."""
+        self._check_density()
+        return kl_per_dimension(self.q, self.p_z)
+
+    @cached_property
+    def log_densities_per_dimension(self) -> tuple[tf.Tensor, tf.Tensor] | None:
+        """log q(z_j|x) and log p(z_j), each `[S, B] + latent`; None unless both factorise."""
+        self._check_density()
+        return log_probs_per_dimension(self.q, self.p_z, self.z)
+
+    def kl_per_dimension(self, mode: str = "auto") -> tf.Tensor | None:
+        """KL(q(z_j|x) || p(z_j)) of every latent dimension, `[B] + latent`; None unless both factorise.
+
+        Args:
+            mode: as for `kl`, to which it adds up.
+
+        Raises:
+            ValueError: for "exact" where no closed form is known.
+        """
+        if mode != "sampled" and self.exact_kl_per_dimension is not None:
+            return self.exact_kl_per_dimension
+        if self.log_densities_per_dimension is None:
+            return None
+        if mode == "exact":
+            raise self._no_closed_form()
+        log_qz, log_pz = self.log_densities_per_dimension
+        return tf.reduce_mean(log_qz - log_pz, axis=0)
+
+    def _no_closed_form(self) -> ValueError:
+        return invalid(
+            "kl",
+            "'sampled' or 'auto' for distributions without a closed form",
+            f"'exact' for {type(self.q).__name__} and {type(self.p_z).__name__}",
+        )
+
     def _check_density(self) -> None:
-        if is_deterministic(self.q):
+        if not has_density(self.q):
             raise invalid(
                 "encoder",
                 "a posterior with a density, such as keras_vae.layers.IndependentNormal, for this objective",
-                "a deterministic one",
+                f"{self.q.name}, which has none",
             )
 
     @cached_property

@@ -1,5 +1,6 @@
 """The objective of the Wasserstein autoencoder with a distance between samples."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,7 +24,8 @@ class WassersteinReconstruction(Objective):
     Args:
         divergence: D, the distance: "mmd-imq", "mmd-rbf", "sinkhorn", "sliced", or a
             `divergences.SampleDistance` with options, such as `divergences.Sinkhorn(epsilon=0.5)`. It
-            compares the batch with as many draws from the prior; the weights of examples do not enter.
+            compares the batch with as many draws from the prior; weights of examples are those of their
+            points in q(z).
         weight: the paper's lambda, a number >= 0 or a schedule of the training step. The reconstruction is a
             sum over the event in nats, D is in units of its own: the right weight grows with the event.
         num_samples: draws of z per example, averaged; each set is compared with a set from the prior.
@@ -62,3 +64,6 @@ class WassersteinReconstruction(Objective):
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
         return {"weight": self.current("weight"), **distance_to_prior(terms, self.divergence)}
+
+    def check(self, figures: Mapping[str, float]) -> bool:
+        return self.divergence.check(figures)

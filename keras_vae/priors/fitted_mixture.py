@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.distributions import GumbelCategorical, MultivariateNormalTriL
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.layers.independent import Shape
@@ -84,8 +85,8 @@ class FittedMixture(Prior):
 
     def distribution(self) -> tfd.Distribution:
         mixture = tfd.MixtureSameFamily(
-            tfd.Categorical(logits=tf.convert_to_tensor(self.logits)),
-            tfd.MultivariateNormalTriL(
+            GumbelCategorical(logits=tf.convert_to_tensor(self.logits)),
+            MultivariateNormalTriL(
                 tf.convert_to_tensor(self.loc), scale_tril=tf.convert_to_tensor(self.scale_tril)
             ),
         )

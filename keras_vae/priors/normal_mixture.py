@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.distributions import Normal
+from keras_vae.distributions import GumbelCategorical, Normal
 from keras_vae.layers.distribution_layer import check_count, positive_scale
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.prior import Prior
@@ -52,7 +52,7 @@ class NormalMixture(Prior):
         loc = tf.convert_to_tensor(self.loc)
         scale = positive_scale(tf.convert_to_tensor(self.raw_scale))
         return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=tf.convert_to_tensor(self.logits)),
+            GumbelCategorical(logits=tf.convert_to_tensor(self.logits)),
             tfd.Independent(Normal(loc, scale), len(self.event_shape)),
         )
 

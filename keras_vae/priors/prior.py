@@ -34,5 +34,10 @@ class Prior(keras.layers.Layer):
     def __call__(self) -> tfd.Distribution:
         return self.distribution()
 
+    def given(self, y: Any) -> tfd.Distribution:
+        """The prior for examples with conditions y, `[B] + condition`, or None; the same for all, here."""
+        del y
+        return self()
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "event_shape": self.event_shape}

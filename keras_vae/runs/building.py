@@ -37,13 +37,21 @@ def _dashed(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
-def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = False) -> "Splits":
+def takes_labels(config: RunConfig) -> bool:
+    """Whether the model of a config learns from the classes of the examples as well."""
+    kind: Any = lookup("model", config.model.name, model_names())
+    return kind.takes_labels or "num_classes" in config.model.options
+
+
+def load_data(config: RunConfig, data_dir: str | None = None) -> "Splits":
     """The splits that a run trains and is tested on.
 
     Args:
         config: of the run.
         data_dir: folder of prepared data in place of the config's, for a run that came from another machine.
-        labels: whether batches are (x, y).
+
+    Returns:
+        Splits whose batches are x, or (x, y) for a model that takes labels.
     """
     from keras_vae import datasets
 
@@ -53,7 +61,7 @@ def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = Fal
         binarize=chosen.binarize,
         scale=scale_of(config),
         dequantize=chosen.dequantize,
-        labels=labels,
+        labels=takes_labels(config),
         batch_size=config.training.batch_size,
         validation=chosen.validation,
         seed=config.seed,
@@ -90,7 +98,10 @@ def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "Distributio
 
 
 def build_model(
-    config: RunConfig, image_shape: tuple[int, ...], num_examples: int | None = None
+    config: RunConfig,
+    image_shape: tuple[int, ...],
+    num_examples: int | None = None,
+    num_classes: int | None = None,
 ) -> "LatentVariableModel":
     """The model of a config, compiled; new weights, by Keras' global seed.
 
@@ -99,6 +110,7 @@ def build_model(
         image_shape: of one example.
         num_examples: of the training set, for models that ask for their `dataset_size` where the config
             leaves it open.
+        num_classes: of the data, the same for models that take labels.
 
     Raises:
         ValueError: for an unknown name or option, with the nearest known one.
@@ -108,6 +120,8 @@ def build_model(
     options = dict(chosen.options)
     if num_examples is not None and "dataset_size" in inspect.signature(kind).parameters:
         options.setdefault("dataset_size", num_examples)
+    if num_classes is not None and takes_labels(config):
+        options.setdefault("num_classes", num_classes)
     model = kind.create(
         image_shape,
         chosen.latent_size,

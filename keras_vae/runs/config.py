@@ -165,7 +165,8 @@ class TrainingConfig(_Section):
         keep: the model to keep, "last" or "best" by validation loss; None for "best" with `patience`
             and "last" without.
         nan_guard: whether to stop at a loss that is not a number.
-        tensorboard: whether to write logs for TensorBoard into the run folder.
+        tensorboard: whether to write logs for TensorBoard into the run folder; with pictures, for models
+            that take no labels.
     """
 
     epochs: int = _checked(20, _whole(1))

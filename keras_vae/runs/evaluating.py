@@ -9,6 +9,7 @@ from keras_vae.runs.run import Run
 if TYPE_CHECKING:
     import numpy as np
 
+    from keras_vae import LatentVariableModel
     from keras_vae.datasets import Splits
     from keras_vae.evaluation import Report
     from keras_vae.evaluation.evaluate import Progress
@@ -46,24 +47,35 @@ def evaluate(
     from keras_vae import evaluation
 
     model = run.load_model()
-    x = examples(load_data(run.config, data_dir), split)
+    x, y = examples(load_data(run.config, data_dir), split)
     chosen: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
+    chosen["y"] = given(model, y)
     report = evaluation.evaluate(model, x, num_samples=num_samples, seed=seed, progress=progress, **chosen)
     run.write_metrics({"split": split, **report.to_dict()})
     return report
 
 
-def examples(splits: "Splits", split: str, most: int | None = None) -> "np.ndarray":
-    """The first examples of a split as the model sees them, `[N] + event`; all where `most` is None."""
+def examples(splits: "Splits", split: str, most: int | None = None) -> "tuple[np.ndarray, np.ndarray | None]":
+    """The first examples of a split as the model sees them, `[N] + event`; all where `most` is None.
+
+    Returns:
+        x, and the labels `[N]` of splits whose batches have them, else None.
+    """
     import numpy as np
 
     batches, count = [], 0
-    for x in _dataset(splits, split):
-        batches.append(x.numpy())
-        count += len(x)
+    for batch in _dataset(splits, split):
+        batches.append(batch if isinstance(batch, tuple) else (batch,))
+        count += len(batches[-1][0])
         if most is not None and count >= most:
             break
-    return np.concatenate(batches)[:most]
+    x, *y = (np.concatenate(part)[:most] for part in zip(*batches, strict=True))
+    return x, y[0] if y else None
+
+
+def given(model: "LatentVariableModel", y: "np.ndarray | None") -> "np.ndarray | None":
+    """The labels as a condition; None for models that find the class themselves, or have none."""
+    return y if model.condition is not None and model.condition.required else None
 
 
 def _dataset(splits: "Splits", split: str) -> Any:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_vae.runs.building import load_data
-from keras_vae.runs.evaluating import SPLITS, examples
+from keras_vae.runs.evaluating import SPLITS, examples, given
 from keras_vae.runs.run import Run
+from keras_vae.runs.sampling import every_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ class Scene(NamedTuple):
     """What pictures are drawn from.
 
     x: examples as the model sees them, `[N] + event`; y: labels `[N]` or None.
+    given: the condition, `[N]`, of models that need one.
     z: means of q(z|x), `[N, latent]`, None where they are not known.
     kl: nats of each latent dimension, `[latent]`, None where they are not known.
     """
@@ -36,6 +38,7 @@ class Scene(NamedTuple):
     y: "np.ndarray | None"
     z: "np.ndarray | None"
     kl: "np.ndarray | None"
+    given: "np.ndarray | None"
 
     @property
     def of_images(self) -> bool:
@@ -81,10 +84,12 @@ def _scene(run: Run, data_dir: str | None) -> Scene:
     model = run.load_model()
     splits = load_data(run.config, data_dir)
     split = next(name for name in reversed(SPLITS) if getattr(splits, name) is not None)
-    x = examples(splits, split, MOST_EXAMPLES)
-    # The order of the training examples is another one than that of their labels.
-    y = None if split == "train" else splits.arrays(split)[1]
-    statistics = evaluation.posterior_statistics(model, x)
+    x, y = examples(splits, split, MOST_EXAMPLES)
+    condition = given(model, y)
+    if y is None and split != "train":
+        # The order of the training examples is another one than that of their labels.
+        y = splits.arrays(split)[1]
+    statistics = evaluation.posterior_statistics(model, x, y=condition)
     means, kl = statistics.means, statistics.kl_per_dimension
     return Scene(
         run=run,
@@ -94,6 +99,7 @@ def _scene(run: Run, data_dir: str | None) -> Scene:
         y=None if y is None else y[: len(x)],
         z=None if means is None else means.reshape(len(means), -1),
         kl=None if kl is None else kl.reshape(-1),
+        given=condition,
     )
 
 
@@ -103,8 +109,8 @@ def _reconstructions(scene: Scene, seed: int) -> "Figure | None":
     del seed
     if not scene.of_images:
         return None
-    x = scene.x[:20]
-    return plots.reconstructions(scene.shown(x), scene.shown(scene.model.reconstruct(x)), num=20)
+    x, condition = scene.x[:20], None if scene.given is None else scene.given[:20]
+    return plots.reconstructions(scene.shown(x), scene.shown(scene.model.reconstruct(x, condition)), num=20)
 
 
 def _samples(scene: Scene, seed: int) -> "Figure | None":
@@ -112,7 +118,8 @@ def _samples(scene: Scene, seed: int) -> "Figure | None":
 
     if not scene.of_images:
         return None
-    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=seed, mean=True)))
+    y = every_class(scene.model, SAMPLES)
+    return plots.image_grid(scene.shown(scene.model.sample(SAMPLES, seed=seed, mean=True, y=y)))
 
 
 def _latent_map(scene: Scene, seed: int) -> "Figure | None":
@@ -141,11 +148,23 @@ def _traversals(scene: Scene, seed: int) -> "Figure | None":
     for row, dimension in enumerate(dimensions):
         z[row, :, dimension] = values
     z = z.reshape(-1, *scene.model.latent_shape)
-    images = scene.shown(scene.model.decode(z).mean())
+    first = _class_of_first(scene)
+    images = scene.shown(scene.model.decode(z, first).mean())
     images = images.reshape(len(dimensions), COLUMNS, *images.shape[1:])
     labels = [int(dimension) for dimension in dimensions]
     kl = None if scene.kl is None else scene.kl[dimensions]
     return plots.traversals(images, labels, kl, column_values=values)
+
+
+def _class_of_first(scene: Scene) -> "np.ndarray | None":
+    """The condition of the first example, found by the model where it can."""
+    from keras_vae import SemiSupervisedVAE
+
+    if scene.given is not None:
+        return scene.given[:1]
+    if scene.model.condition is not None and isinstance(scene.model, SemiSupervisedVAE):
+        return scene.model.classify(scene.x[:1]).numpy().argmax(axis=1)
+    return None
 
 
 def _training_curves(scene: Scene, seed: int) -> "Figure | None":

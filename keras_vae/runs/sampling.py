@@ -13,8 +13,17 @@ from keras_vae.runs.run import Run
 if TYPE_CHECKING:
     import numpy as np
 
+    from keras_vae import LatentVariableModel
 
-def save_samples(run: Run, path: str | os.PathLike, num: int = 64, seed: int = 0, mean: bool = True) -> Path:
+
+def save_samples(
+    run: Run,
+    path: str | os.PathLike,
+    num: int = 64,
+    seed: int = 0,
+    mean: bool = True,
+    label: int | None = None,
+) -> Path:
     """Draws from the model of a run and writes the draws to a file.
 
     Args:
@@ -24,6 +33,7 @@ def save_samples(run: Run, path: str | os.PathLike, num: int = 64, seed: int = 0
         num: how many, at least 1.
         seed: the same seed gives the same samples.
         mean: whether to take the mean of p(x|z), the usual picture, instead of a draw from it.
+        label: of a conditional model, the class to draw; None for one after the other.
 
     Returns:
         The path.
@@ -31,11 +41,23 @@ def save_samples(run: Run, path: str | os.PathLike, num: int = 64, seed: int = 0
     Raises:
         ValueError: for another suffix, `num` below 1, a run without a model, or samples that are no images.
     """
+    import numpy as np
+
     target = Path(path)
     check_output(target)
-    x = run.load_model().sample(num, seed=seed, mean=mean).numpy()
+    model = run.load_model()
+    y = every_class(model, num) if label is None else np.full(num, label)
+    x = model.sample(num, seed=seed, mean=mean, y=y).numpy()
     _WRITERS[target.suffix.lower()](target, x, run)
     return target
+
+
+def every_class(model: "LatentVariableModel", num: int) -> "np.ndarray | None":
+    """One class after the other, `[num]`, for models that are conditional on one; else None."""
+    import numpy as np
+
+    condition = model.condition
+    return None if condition is None else np.arange(num) % (condition.num_classes or 1)
 
 
 def check_output(path: Path) -> None:

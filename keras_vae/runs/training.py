@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_vae.errors import invalid
-from keras_vae.runs.building import build_model, check_model, load_data
+from keras_vae.runs.building import build_model, check_model, load_data, takes_labels
 from keras_vae.runs.config import RunConfig
 from keras_vae.runs.evaluating import examples
 from keras_vae.runs.run import Run, check_free
@@ -80,7 +80,7 @@ you mean 'beta-vae'?
         hint = "Set `validation`, or leave `patience` and `keep` out."
         raise invalid("validation", "some validation examples to find the best model by", None, hint)
     keras.utils.set_random_seed(config.seed)
-    model = build_model(config, splits.image_shape, splits.sizes["train"])
+    model = build_model(config, splits.image_shape, splits.sizes["train"], _num_classes(config, splits))
     guards = [NaNGuard()] if config.training.nan_guard else []
     recorder = RunRecorder(folder, replace(config, versions=versions()), overwrite)
     try:
@@ -101,6 +101,15 @@ you mean 'beta-vae'?
     return Run.open(folder)
 
 
+def _num_classes(config: RunConfig, splits: "Splits") -> int | None:
+    if not takes_labels(config):
+        return None
+    labels = splits.arrays("train")[1]
+    if labels is None:
+        raise invalid("dataset", "a data set with labels, for this model", config.dataset.name)
+    return int(labels.max()) + 1
+
+
 @contextmanager
 def _told_once() -> Iterator[None]:
     """Silences the guard's warning, which is raised as an error."""
@@ -118,7 +127,9 @@ def _optional_callbacks(config: RunConfig, splits: "Splits", folder: str | os.Pa
         chosen.append(keras.callbacks.EarlyStopping("val_loss", patience=training.patience, mode="min"))
     if training.tensorboard:
         logs = Run(folder, config).tensorboard
-        chosen += [keras.callbacks.TensorBoard(logs), *_views(splits, logs, training.epochs)]
+        chosen.append(keras.callbacks.TensorBoard(logs))
+        # The views draw from the model without a condition.
+        chosen += [] if takes_labels(config) else _views(splits, logs, training.epochs)
     return chosen
 
 
@@ -128,7 +139,7 @@ def _views(splits: "Splits", logs: Path, epochs: int) -> list[Any]:
 
     if splits.validation is None:
         return []
-    x = examples(splits, "validation", MOST_VIEWED)
+    x, _ = examples(splits, "validation", MOST_VIEWED)
     labels = splits.arrays("validation")[1]
     named = None if labels is None else labels[: len(x)].tolist()
     views: list[Any] = [EmbeddingProjector(logs, x, named, every=epochs)]

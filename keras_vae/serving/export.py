@@ -28,6 +28,8 @@ def export(model: "LatentVariableModel", folder: str | os.PathLike) -> dict[str,
         serving_default: `z` float32 `[batch] + latent` to `mean`, `[batch] + event`.
         sample: `seed` int32 `[2]`, `count` int32 scalar to `x`, with z from the prior.
 
+    Of a conditional model, the signatures that need it take `y`, `[batch] + condition`, too.
+
     Randomness is in the graph and stateless: the same seed gives the same draws.
 
     Args:

@@ -8,6 +8,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.errors import invalid
+from keras_vae.models import checks
+from keras_vae.models.conditions import spread, takes_condition
 
 if TYPE_CHECKING:
     from keras_vae import LatentVariableModel
@@ -68,21 +70,27 @@ def encoder(model: "LatentVariableModel") -> Servable:
     Signatures:
         serving_default: `x` float32 `[batch] + event` to `mean` and `stddev`, `[batch] + latent`.
         sample: `x` and `seed` int32 `[2]` to `z`, one draw each; the same seed gives the same draws.
+
+    Where the encoder is conditional, both take `y`, `[batch] + condition`, too.
     """
     x = tf.TensorSpec([None, *model.data_shape], tf.float32, "x")
-    known = _known_moments(model.encode(tf.zeros([1, *(size or 8 for size in model.data_shape)])))
+    condition = model.condition
+    known = _known_moments(
+        model.encode(checks.probe(model.data_shape), None if condition is None else condition.probe())
+    )
     if not known:
         raise invalid("model", "a posterior whose mean is known", type(model).__name__)
 
-    def posterior(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        q = model.encode(x)
+    def posterior(x: tf.Tensor, *y: tf.Tensor) -> dict[str, tf.Tensor]:
+        q = model.encode(x, *y)
         return {name: _MOMENTS[name](q) for name in known}
 
-    def sample(x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"z": model.encode(x).sample(seed=seed)}
+    def sample(x: tf.Tensor, seed: tf.Tensor, *y: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"z": model.encode(x, *y).sample(seed=seed)}
 
-    signatures = {"serving_default": (posterior, (x,)), "sample": (sample, (x, SEED))}
-    return Servable([model.encoder], signatures, "encoder")
+    y = _condition_spec(model, model.encoder)
+    signatures = {"serving_default": (posterior, (x, *y)), "sample": (sample, (x, SEED, *y))}
+    return Servable(model.encoding_layers, signatures, "encoder")
 
 
 def decoder(model: "LatentVariableModel") -> Servable:
@@ -92,19 +100,29 @@ def decoder(model: "LatentVariableModel") -> Servable:
         serving_default: `z` float32 `[batch] + latent` to `mean`, `[batch] + event`.
         sample: `seed` int32 `[2]` and `count` int32 scalar to `x`, draws from the model, z from the prior:
             what `model.sample(count, seed)` gives. The same seed gives the same draws.
+
+    Where the decoder is conditional, the first takes `y`, `[batch] + condition`, too, and the second `y` of
+    `[count] + condition` or `[1] + condition`.
     """
     z = tf.TensorSpec([None, *model.latent_shape], tf.float32, "z")
 
-    def likelihood(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"mean": model.decode(z).mean()}
+    def likelihood(z: tf.Tensor, *y: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mean": model.decode(z, *y).mean()}
 
-    def sample(seed: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
-        z_seed, x_seed = tfp.random.split_seed(seed)
-        p = model.decode(model.prior().sample(count, seed=z_seed))
-        return {"x": tf.cast(p.sample(seed=x_seed), model.compute_dtype)}
+    def sample(seed: tf.Tensor, count: tf.Tensor, *y: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": model._sample(count, seed, False, spread(y[0], count) if y else None)}
 
-    signatures = {"serving_default": (likelihood, (z,)), "sample": (sample, (SEED, COUNT))}
+    y = _condition_spec(model, model.decoder)
+    signatures = {"serving_default": (likelihood, (z, *y)), "sample": (sample, (SEED, COUNT, *y))}
     return Servable([model.decoder, model.prior], signatures, "decoder")
+
+
+def _condition_spec(model: "LatentVariableModel", network: keras.Model) -> tuple[tf.TensorSpec, ...]:
+    """The specification of a network's condition, where it takes one."""
+    condition = model.condition
+    if condition is None or not takes_condition(network):
+        return ()
+    return (tf.TensorSpec([None, *condition.shape], condition.dtype, "y"),)
 
 
 def _known_moments(distribution: Any) -> list[str]:

@@ -28,7 +28,8 @@ def test_docstring_examples(module):
 
 
 def test_job_survives_json():
-    assert Job.from_json(json.loads(json.dumps(JOB.to_json()))) == JOB
+    for job in (JOB, dataclasses.replace(JOB, network="conv", filters=(32, 64))):
+        assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
 def test_ratio_is_taken_within_the_rounds():
@@ -299,22 +300,154 @@ def test_bad_arguments_end_before_anything_starts(arguments, capsys):
     assert arguments[0] in capsys.readouterr().err
 
 
-def reported(model, ours, peer):
+def reported(model, ours, peer, network="mlp"):
     measurements = {
         "keras_vae": Measurement(100, 100 / ours, 1.0, 0.0, None),
         "pythae": Measurement(100, 100 / peer, 1.0, 0.0, None),
     }
-    report = train_speed.Report({"model": model, "loss_tolerance": 5.0}, "a machine")
+    options = {"model": model, "network": network, "loss_tolerance": 5.0}
+    report = train_speed.Report(options, "a machine")
     report.rounds.append(Round(1, 1, measurements))
-    return report
+    return json.loads(json.dumps(report.to_json()))
 
 
-def test_summary_of_several_models():
-    text = train_speed.summary({"vae": reported("vae", 80.0, 20.0), "ae": reported("ae", 90.0, 90.0)})
-    lines = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines()}
-    assert lines["vae"] == "4.00"
+def test_summary_of_several_rows():
+    rows = [reported("vae", 80.0, 20.0), reported("vae", 90.0, 90.0, "conv"), reported("ae", 80.0, 40.0)]
+    lines = {line.split("  ")[0]: line.split()[-1] for line in train_speed.summary(rows).splitlines()}
+    assert lines["mlp vae"] == "4.00"
+    assert lines["conv vae"] == "1.00"
     assert lines["geometric mean"] == "2.00"
     assert lines["least"] == "1.00"
+
+
+def test_rows_are_the_models_of_each_network():
+    rows = train_speed.rows_of(["mlp", "conv"], ["ae", "vae"])
+    assert rows == [("mlp", "ae"), ("mlp", "vae"), ("conv", "vae")]
+    everything = train_speed.rows_of(train_speed.network_names("all"), train_speed.model_names("all"))
+    assert len(everything) == len(set(everything)) == 15
+    with pytest.raises(ValueError, match="network conv: vae, iwae, wae_mmd; received ae"):
+        train_speed.rows_of(["conv"], ["ae"])
+
+
+def sized(*parameters: int, model: str = "vae") -> train_speed.Report:
+    names = ["keras_vae", "pythae"]
+    starts = [{"parameters": count} for count in parameters]
+    warmed = {name: Warmed(None, start, {}, 1) for name, start in zip(names, starts, strict=True)}
+    return train_speed.Report({"model": model}, "a machine", contenders=warmed)
+
+
+def test_contenders_of_other_sizes_end_the_run():
+    train_speed.check_sizes(sized(7, 7))
+    train_speed.check_sizes(sized(7, 8, model="factor_vae"))
+    with pytest.raises(SystemExit, match="'keras_vae': 7, 'pythae': 8"):
+        train_speed.check_sizes(sized(7, 8))
+
+
+@pytest.fixture
+def runs(monkeypatch) -> list[tuple[str, str]]:
+    """What `main` would measure, row by row; nothing is, and IWAE fails."""
+    found = []
+
+    def run(options):
+        found.append((options.network, options.model))
+        report = measured_report({"keras_vae": 100.0, "pythae": 100.0})
+        report.options = {key: train_speed._plain(value) for key, value in vars(options).items()}
+        report.machine = machine.describe()
+        if options.model == "iwae":
+            report.drop(controller.WorkerError("pythae", protocol.FAILED, "out of memory"))
+        return report
+
+    monkeypatch.setattr(train_speed, "run", run)
+    return found
+
+
+def test_all_on_all_networks_is_one_table(runs, capsys, tmp_path):
+    arguments = ["--model", "all", "--network", "all", "--json", str(tmp_path / "a.json")]
+    assert train_speed.main(arguments) == 1  # since IWAE fails
+    assert len(runs) == 15
+    assert len(json.loads((tmp_path / "a.json").read_text())["models"]) == 15
+    assert "conv wae_mmd" in capsys.readouterr().out
+
+
+def test_rows_are_measured_once_if_nothing_changed(runs, tmp_path):
+    arguments = ["--network", "conv", "--model", "all", "--json", str(tmp_path / "a.json"), "--resume"]
+    train_speed.main(arguments)
+    runs.clear()
+    train_speed.main(arguments)
+    assert runs == [("conv", "iwae")]  # the one that failed
+    runs.clear()
+    train_speed.main([*arguments, "--rounds", "3"])
+    assert len(runs) == 3
+    runs.clear()
+    train_speed.main([*arguments, "--rounds", "3", "--examples", "256"])
+    assert len(runs) == 3
+    runs.clear()
+    train_speed.main(arguments[:-1])
+    assert len(runs) == 3
+
+
+def test_resuming_keeps_the_rows_that_come_later(runs, tmp_path):
+    file = tmp_path / "a.json"
+    train_speed.main(["--model", "vae,ae", "--json", str(file)])
+    train_speed.main(["--model", "miwae,vae,ae", "--json", str(file), "--resume"])
+    models = [row["options"]["model"] for row in json.loads(file.read_text())["models"]]
+    assert sorted(models) == ["ae", "miwae", "vae"]
+    assert runs == [("mlp", "vae"), ("mlp", "ae"), ("mlp", "miwae")]
+
+
+def test_resuming_needs_a_file(runs, capsys):
+    with pytest.raises(SystemExit):
+        train_speed.main(["--resume"])
+    assert "--json FILE" in capsys.readouterr().err
+    assert runs == []
+
+
+def test_worker_says_which_network_it_cannot_build(monkeypatch):
+    from benchmarks.contenders import models
+
+    monkeypatch.setattr(models, "NETWORKS", ("mlp",), raising=False)
+    contender = Contender("benchmarks.contenders.models", {"numpy": "numpy"}, "")
+    job = dataclasses.replace(JOB, network="conv", filters=(32, 64))
+    (answer,) = talk(worker.Session(contender), {"command": "start", "job": job.to_json()})
+    assert answer["error"] == protocol.UNSUPPORTED
+    assert "conv" in answer["message"]
+
+
+def conv_job() -> Job:
+    network = train_speed.NETWORKS["conv"]
+    return Job(
+        "vae", "conv", network.hidden, network.latent_size, 128, 1e-3, "images.npy", filters=network.filters
+    )
+
+
+def conv_parameters(filters=(32, 64, 128), dense=160, latent=32, side=4) -> int:
+    """Counted by hand, layer by layer, kernels and biases."""
+    flat = filters[-1] * side * side
+    encoder = [9 * 1 * filters[0], 9 * filters[0] * filters[1], 9 * filters[1] * filters[2]]
+    encoder_biases = sum(filters)
+    top = flat * dense + dense + dense * 2 * latent + 2 * latent
+    bottom = latent * dense + dense + dense * flat + flat
+    decoder = [9 * filters[2] ** 2, 9 * filters[2] * filters[1], 9 * filters[1] * filters[0], 9 * filters[0]]
+    return sum(encoder) + encoder_biases + top + bottom + sum(decoder) + sum(filters) + 1
+
+
+def test_conv_network_has_about_a_million_parameters():
+    from benchmarks.contenders import keras_vae_fit
+
+    trainer = keras_vae_fit.MODELS["vae"](conv_job(), np.zeros([4, 28, 28, 1], np.float32))
+    assert trainer.parameters == conv_parameters() == 1_005_953
+
+
+def test_pytorch_builds_the_same_conv_network():
+    torch = pytest.importorskip("torch", reason="PyTorch is in the peers' environment")
+    from benchmarks.contenders.torch_networks import ConvDecoder, ConvEncoder
+
+    job = conv_job()
+    sizes = ((1, 28, 28), job.filters, job.hidden, job.latent_size)
+    encoder, decoder = ConvEncoder(*sizes), ConvDecoder(*sizes)
+    assert sum(p.numel() for m in (encoder, decoder) for p in m.parameters()) == conv_parameters()
+    mean, _ = encoder(torch.zeros([2, 1, 28, 28]))
+    assert tuple(decoder(mean).shape) == (2, 1, 28, 28)
 
 
 def test_model_names():

@@ -12,6 +12,7 @@ from keras_vae.distributions import (
     BetaBinomial,
     ContinuousBernoulli,
     DiscretizedLogistic,
+    OneHotCategorical,
     OneHotCategoricalMixture,
     PixelCategorical,
     deserialize_distribution,
@@ -40,7 +41,7 @@ DISTRIBUTIONS = {
     "discretized logistic": DiscretizedLogistic([1.0], [2.0], -3, 4),
     "pixels": PixelCategorical(tf.zeros([2, 3])),
     "one-hot mixture": OneHotCategoricalMixture(
-        tfd.Categorical(tf.zeros(2)), tfd.OneHotCategorical(tf.zeros([2, 3]))
+        tfd.Categorical(tf.zeros(2)), OneHotCategorical(tf.zeros([2, 3]))
     ),
 }
 

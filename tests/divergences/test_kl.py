@@ -171,3 +171,19 @@ def test_kl_per_dimension_is_none_for_factors_that_are_vectors():
     rows = tfd.Independent(tfd.MultivariateNormalDiag(tf.zeros([B, 4, D]), tf.ones(D)), 1)
     result = divergences.kl_per_dimension(rows, rows)
     assert result is None or result.shape == (B, 4, D)
+
+
+def test_log_probs_per_dimension_add_up():
+    q, p = independent(LOC, SCALE), independent(PRIOR_LOC, PRIOR_SCALE)
+    z = q.sample(4, seed=(1, 2))
+    log_q, log_p = divergences.log_probs_per_dimension(q, p, z)
+    assert log_q.shape == log_p.shape == (4, B, D)
+    np.testing.assert_allclose(tf.reduce_sum(log_q, axis=-1), q.log_prob(z), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(log_p, axis=-1), p.log_prob(z), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [*NO_CLOSED_FORM.values(), POSTERIORS["MultivariateNormalTriL"][0]])
+def test_log_probs_per_dimension_are_none_without_factors(p):
+    known = divergences.log_probs_per_dimension(independent(LOC, SCALE), p(), tf.zeros([B, D]))
+    # Independent t distributions factorise, though their KL has no closed form.
+    assert (known is None) == (p is not NO_CLOSED_FORM["student"])

@@ -45,12 +45,18 @@ def one_hot(size):
 
 @dataclass(frozen=True)
 class Case:
-    """How to make a layer with any keyword arguments of the base, and values its distribution may take."""
+    """How to make a layer with any keyword arguments of the base, and values its distribution may take.
+
+    Args:
+        has_density: whether draws differ and have a density, so that something can be learned from it.
+        draws_only: whether the distribution has no `log_prob` at all.
+    """
 
     make: Callable[..., layers.DistributionLayer]
     values: Callable[[np.random.Generator], np.ndarray]
     num_params: int | None = None
     has_density: bool = True
+    draws_only: bool = False
 
     def model(self, units: int = 3, **kwargs) -> keras.Sequential:
         # Biases away from 0, where gradients of mixtures with equal components vanish by symmetry.
@@ -76,6 +82,11 @@ CASES: dict[str, Case] = {
     ),
     "HomoscedasticNormal": Case(
         lambda **kw: layers.HomoscedasticNormal(EVENT, 0.5, trainable_scale=True, **kw), real(EVENT)
+    ),
+    "ImplicitPosterior": Case(
+        lambda **kw: layers.ImplicitPosterior(EVENT, hidden=(4, 3), activation="tanh", **kw),
+        real(EVENT),
+        draws_only=True,
     ),
     "IndependentBernoulli": Case(lambda **kw: layers.IndependentBernoulli(EVENT, **kw), whole(EVENT, 1)),
     "IndependentBetaBinomial": Case(
@@ -111,4 +122,11 @@ CASES: dict[str, Case] = {
     "MultivariateNormalDiag": Case(lambda **kw: layers.MultivariateNormalDiag(2, **kw), real((2,))),
     "MultivariateNormalTriL": Case(lambda **kw: layers.MultivariateNormalTriL(2, **kw), real((2,))),
     "OneHotCategorical": Case(lambda **kw: layers.OneHotCategorical(3, **kw), one_hot(3)),
+    "SoftmaxAndStyle": Case(
+        lambda **kw: layers.SoftmaxAndStyle(
+            2, layers.IndependentDeterministic(3, dtype=kw.get("dtype")), **kw
+        ),
+        real((5,)),
+        has_density=False,
+    ),
 }

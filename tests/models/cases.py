@@ -9,10 +9,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import models, objectives, priors, schedules
+from keras_vae import distributions, models, objectives, priors, schedules
 from keras_vae.divergences import Sinkhorn
+from keras_vae.layers.categorical import OneHotCategorical
 from keras_vae.layers.deterministic import IndependentDeterministic
+from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
+from keras_vae.layers.implicit_posterior import ImplicitPosterior
 from keras_vae.layers.independent import IndependentBernoulli, IndependentNormal
+from keras_vae.layers.softmax_and_style import SoftmaxAndStyle
 
 tfd = tfp.distributions
 
@@ -76,12 +80,79 @@ def network(inputs: int, distribution: Any, name: str, **dense: Any) -> keras.Mo
     )
 
 
+def given(inputs: int, distribution: Any, name: str, num_classes: int | None = None) -> keras.Model:
+    """The network of a condition too: a class number, or two values."""
+    x = keras.Input((inputs,))
+    if num_classes is None:
+        condition = values = keras.Input((2,))
+    else:
+        condition = keras.Input((), dtype="int32")
+        values = keras.layers.CategoryEncoding(num_classes, output_mode="one_hot")(condition)
+    hidden = keras.layers.Dense(HIDDEN, activation="tanh")(keras.layers.Concatenate()([x, values]))
+    return keras.Model(
+        [x, condition], distribution(keras.layers.Dense(distribution.num_params)(hidden)), name=name
+    )
+
+
+def conditional(kind: Any, *args: Any, classes: int | None = None, **kwargs: Any) -> Any:
+    """A model of both networks given y."""
+    return kind(
+        given(DATA_SIZE, ReproducibleIndependentNormal(LATENT_SIZE), "encoder", classes),
+        given(LATENT_SIZE, IndependentNormal(DATA_SIZE), "decoder", classes),
+        *args,
+        **{"seed": 3, **kwargs},
+    )
+
+
+def conditional_prior() -> priors.ConditionalPrior:
+    """p(z|y) of two values, with draws that do not depend on how the program is run."""
+    return priors.ConditionalPrior(network(2, ReproducibleIndependentNormal(LATENT_SIZE), "prior"))
+
+
+def classifier(inputs: int = DATA_SIZE) -> keras.Model:
+    """Of three classes."""
+    return network(inputs, OneHotCategorical(3), "classifier")
+
+
+def labels(model: models.LatentVariableModel, x: np.ndarray) -> np.ndarray | None:
+    """What a model of the table takes as y: classes, some of them unknown where they may be, or values."""
+    if model.labels is None:
+        return None
+    if not model.labels.is_label:
+        return np.ascontiguousarray(x[:, :2])
+    classes = (x[:, 0] > 0.0).astype("int32") + (x[:, 3] > 0.0)
+    return np.where(np.arange(len(x)) % 2, -1, classes) if model.labels.unknown else classes
+
+
+def conditions(model: models.LatentVariableModel, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The argument y of methods of a conditional model."""
+    return {} if model.condition is None else {"y": labels(model, x)}
+
+
 def vae(**kwargs: Any) -> models.VAE:
     return models.VAE(encoder(), decoder(), **{"seed": 3, **kwargs})
 
 
 def beta_vae(**kwargs: Any) -> models.BetaVAE:
     return models.BetaVAE(encoder(), decoder(), **{"seed": 3, **kwargs})
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ReproducibleOneHotAndNormal(priors.OneHotAndNormal):
+    """`OneHotAndNormal` with draws that do not depend on how the program is run."""
+
+    def distribution(self):
+        one_hot, normal = super().distribution().parts
+        loc = normal.mean()
+        return distributions.SideBySide([one_hot, tfd.Independent(ReproducibleNormal(loc, 1.0 + loc), 1)])
+
+
+def with_classes(**kwargs: Any) -> models.SemiSupervisedAdversarialAutoencoder:
+    """Three classes and a style of two, that has noise."""
+    posterior = SoftmaxAndStyle(3, ReproducibleIndependentNormal(LATENT_SIZE))
+    likelihood = network(3 + LATENT_SIZE, IndependentNormal(DATA_SIZE), "decoder")
+    options = {"class_critic": (8,), "style_critic": (7,), "seed": 3, **kwargs}
+    return models.SemiSupervisedAdversarialAutoencoder(encoder(posterior), likelihood, **options)
 
 
 def autoencoder(kind: type[models.LatentVariableModel], **kwargs: Any) -> models.LatentVariableModel:
@@ -92,6 +163,37 @@ def binary(kind: type[models.LatentVariableModel], **kwargs: Any) -> models.Late
     """A model with binary latents and a learned prior of them."""
     prior = priors.Bernoulli(LATENT_SIZE, learned=True)
     return kind(encoder(IndependentBernoulli(LATENT_SIZE)), decoder(), prior, **{"seed": 3, **kwargs})
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ReproducibleSystem(priors.BayesianLinearDynamicalSystem):
+    """`BayesianLinearDynamicalSystem` with draws that do not depend on how the program is run."""
+
+    def posterior(self, potentials):
+        return ReproducibleChain(**super().posterior(potentials).parameters)
+
+
+class ReproducibleChain(distributions.NormalChain):
+    def _sample_n(self, n, seed=None):
+        zeros = tf.zeros([*self.batch_shape, *self.event_shape])
+        return self.from_noise(ReproducibleNormal(zeros, 1.0).sample(n, seed=seed))
+
+
+def structured(prior: priors.GraphicalModel, **kwargs: Any) -> models.StructuredVAE:
+    """Latents of the prior's shape, as a vector or as a sequence."""
+    shape = prior.event_shape
+    decoder = keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(DATA_SIZE),
+            HomoscedasticNormal(DATA_SIZE),  # of moderate gradients, which half precision can hold
+        ],
+        name="decoder",
+    )
+    return models.StructuredVAE(
+        encoder(ReproducibleIndependentNormal(shape)), decoder, prior, **{"seed": 3, **kwargs}
+    )
 
 
 def data(count: int = 40, seed: int = 0) -> np.ndarray:
@@ -110,7 +212,8 @@ class Case:
         parts: the metrics that add up to the loss.
         monitors: the further metrics.
         compares_samples: whether a part compares the batch with another sample or with itself, pair by pair,
-            so that a batch with every example twice is another comparison.
+            so that a batch with every example twice is another comparison; or whether the objective has draws
+            of its own beside those of the table.
     """
 
     build: Callable[[], models.LatentVariableModel]
@@ -120,6 +223,7 @@ class Case:
 
 
 BETA = {"parts": ("reconstruction", "weighted_kl"), "monitors": ("kl", "beta")}
+ANNEALED = {"parts": ("reconstruction", "weighted_kl"), "monitors": ("kl", "annealing")}
 SPARSE = {"parts": ("reconstruction", "weighted_sparsity"), "monitors": ("weight",)}
 REGULARIZED = {
     "parts": ("reconstruction", "weighted_code_norm", "weighted_regularizer"),
@@ -134,12 +238,64 @@ BETA_TC = {
     "compares_samples": True,
 }
 BOUND = {"parts": ("negative_bound",), "monitors": ("reconstruction", "kl")}
+WITH_CLASSES = (
+    "reconstruction",
+    "weighted_class_adversarial",
+    "weighted_style_adversarial",
+    "weighted_classification",
+)
+OF_CLASSES = (
+    *("weight", "label_weight", "classification", "accuracy"),
+    *(f"{kind}_{figure}" for kind in ("class", "style") for figure in ("adversarial", "critic_accuracy")),
+    *("class_critic_loss", "style_critic_loss"),
+)
 DIP = {"parts": ("reconstruction", "kl", "off_diagonal", "diagonal")}
 
 CASES: dict[str, Case] = {
     "vae": Case(vae),
     "vae_sampled_kl": Case(lambda: vae(kl="sampled", num_samples=3)),
     "vae_mixture_prior": Case(lambda: vae(prior=priors.NormalMixture(LATENT_SIZE, 3))),
+    "vae_annealed": Case(lambda: vae(annealing="cyclical:0:1:4", free_bits=0.1), **ANNEALED),
+    "vae_bernoulli_free_bits": Case(
+        lambda: binary(models.VAE, kl="sampled", num_samples=3, free_bits=1e-3), **ANNEALED
+    ),
+    "beta_vae_of_classes": Case(lambda: conditional(models.BetaVAE, classes=3), **BETA),
+    "wae_conditional": Case(
+        lambda: conditional(models.WAE, num_samples=2), **WAE, monitors=("divergence", "weight")
+    ),
+    "conditional_vae": Case(lambda: conditional(models.ConditionalVAE, classes=3)),
+    "conditional_vae_hybrid": Case(
+        lambda: conditional(models.ConditionalVAE, conditional_prior(), alpha=0.3, num_samples=2),
+        parts=("reconstruction", "kl", "prediction"),
+        monitors=("alpha",),
+    ),
+    "semi_supervised_vae_m1": Case(
+        lambda: models.SemiSupervisedVAE(
+            encoder(), decoder(), classifier(LATENT_SIZE), num_samples=2, seed=3
+        ),
+        parts=("reconstruction", "kl", "classification"),
+        monitors=("accuracy",),
+    ),
+    "semi_supervised_vae_m2": Case(
+        lambda: conditional(models.SemiSupervisedVAE, classifier(), classes=3),
+        parts=("reconstruction", "kl", "class_kl", "classification"),
+        monitors=("accuracy",),
+    ),
+    "semi_supervised_vae_m1_m2": Case(
+        lambda: conditional(
+            models.SemiSupervisedVAE,
+            classifier(),
+            classes=3,
+            alpha="linear:0.1:1:4",
+            annealing=0.5,
+            class_prior=[0.5, 0.3, 0.2],
+            num_samples=2,
+            features=network(DATA_SIZE, ReproducibleIndependentNormal(DATA_SIZE), "features"),
+        ),
+        parts=("reconstruction", "weighted_kl", "class_kl", "classification"),
+        monitors=("kl", "annealing", "accuracy"),
+        compares_samples=True,  # draws of the features, which differ from copy to copy
+    ),
     "beta_vae": Case(beta_vae, **BETA),
     "beta_vae_schedule": Case(lambda: beta_vae(beta="linear:0:1:4"), **BETA),
     "beta_vae_capacity": Case(
@@ -221,6 +377,11 @@ CASES: dict[str, Case] = {
         ),
         **BOUND,
     ),
+    "iwae_annealed": Case(
+        lambda: models.IWAE(encoder(), decoder(), gradient="dreg", annealing="linear:0.2:1:4", seed=3),
+        parts=("negative_bound",),
+        monitors=("reconstruction", "kl", "annealing"),
+    ),
     "iwae_bernoulli_vimco": Case(lambda: binary(models.IWAE, gradient="vimco"), **BOUND),
     "iwae_bernoulli_score": Case(lambda: binary(models.IWAE, gradient="score", baseline="running"), **BOUND),
     "miwae": Case(
@@ -260,6 +421,26 @@ CASES: dict[str, Case] = {
         parts=("reconstruction", "weighted_adversarial"),
         monitors=("adversarial", "weight", "critic_accuracy", "critic_loss"),
     ),
+    "adversarial_autoencoder_implicit": Case(
+        lambda: models.AdversarialAutoencoder(
+            encoder(ImplicitPosterior(LATENT_SIZE, hidden=(8,))),
+            decoder(HomoscedasticNormal(DATA_SIZE)),  # of moderate gradients, which half precision can hold
+            critic=(8,),
+            seed=3,
+        ),
+        parts=("reconstruction", "weighted_adversarial"),
+        monitors=("adversarial", "weight", "critic_accuracy", "critic_loss"),
+    ),
+    "semi_supervised_adversarial_autoencoder": Case(
+        lambda: with_classes(prior=ReproducibleOneHotAndNormal(5, 3), r1=1.0),
+        parts=WITH_CLASSES,
+        monitors=(*OF_CLASSES, "class_critic_r1", "style_critic_r1"),
+    ),
+    "semi_supervised_adversarial_autoencoder_hinge": Case(
+        lambda: with_classes(adversarial_loss="hinge", critic_steps=2, weight="linear:1:2:4"),
+        parts=WITH_CLASSES,
+        monitors=OF_CLASSES,
+    ),
     "adversarial_wae": Case(
         lambda: autoencoder(models.AdversarialWAE, critic=(8,), weight=1.0, critic_steps=2),
         parts=("reconstruction", "weighted_divergence"),
@@ -270,6 +451,30 @@ CASES: dict[str, Case] = {
         lambda: models.FactorVAE(encoder(), decoder(), critic=(8,), gamma=2.0, num_samples=2, seed=3),
         parts=("reconstruction", "kl", "weighted_tc"),
         monitors=("total_correlation", "gamma", "critic_accuracy", "critic_loss"),
+    ),
+    "factor_vae_annealed": Case(
+        lambda: models.FactorVAE(
+            encoder(), decoder(), critic=(8,), gamma=2.0, annealing=0.5, free_bits=0.1, num_samples=2, seed=3
+        ),
+        parts=("reconstruction", "weighted_kl", "weighted_tc"),
+        monitors=("kl", "annealing", "total_correlation", "gamma", "critic_accuracy", "critic_loss"),
+    ),
+    "structured_vae": Case(
+        lambda: structured(priors.GaussianMixtureGraph(LATENT_SIZE, 3)), compares_samples=True
+    ),
+    "structured_vae_mean_field": Case(
+        lambda: structured(priors.GaussianMixtureGraph(LATENT_SIZE, 3, "mean-field", 3), num_samples=2)
+    ),
+    "structured_vae_bayesian_mixture": Case(
+        lambda: structured(
+            priors.BayesianGaussianMixtureGraph(LATENT_SIZE, 3, dataset_size=40), annealing="linear:0.5:1:4"
+        ),
+        **ANNEALED,
+        compares_samples=True,
+    ),
+    "structured_vae_system": Case(lambda: structured(priors.LinearDynamicalSystem((3, 2)))),
+    "structured_vae_bayesian_system": Case(
+        lambda: structured(ReproducibleSystem((3, 2), dataset_size=40), num_samples=2)
     ),
     "adversarial_vae": Case(
         lambda: models.AdversarialVAE(

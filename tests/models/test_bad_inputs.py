@@ -219,8 +219,8 @@ def not_independent(inputs, size):
     return keras.Sequential(layers)
 
 
-def two_inputs():
-    inputs = [keras.Input((6,)), keras.Input((6,))]
+def three_inputs():
+    inputs = [keras.Input((6,)), keras.Input((6,)), keras.Input((6,))]
     return keras.Model(inputs, IndependentNormal(2)(keras.layers.Dense(4)(keras.layers.add(inputs))))
 
 
@@ -265,7 +265,7 @@ BAD_MODELS = {
         lambda: models.VAE(encoder(), not_independent(2, 6)),
         ["`decoder`", "event shape ()"],
     ),
-    "encoder of two inputs": (lambda: models.VAE(two_inputs(), decoder()), ["`encoder`", "one input"]),
+    "encoder of three inputs": (lambda: models.VAE(three_inputs(), decoder()), ["`encoder`", "one input"]),
     "encoder without an input": (lambda: models.VAE(without_input(), decoder()), ["`encoder`", "Input"]),
     "encoder no model": (lambda: models.VAE(lambda x: x, decoder()), ["`encoder`"]),
     "decoder no model": (lambda: models.VAE(encoder(), None), ["`decoder`", "None"]),

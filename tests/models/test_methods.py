@@ -10,7 +10,7 @@ from keras_vae import models, priors
 from keras_vae.layers.distribution_layer import DistributionLambda
 from keras_vae.layers.independent import IndependentNormal
 
-from .cases import beta_vae, data, decoder, encoder, vae
+from .cases import autoencoder, beta_vae, data, decoder, encoder, vae
 
 tfd = tfp.distributions
 X = data(10)
@@ -233,3 +233,9 @@ def test_double_precision(build):
 def test_log_likelihood_in_double_precision():
     keras.config.set_dtype_policy("float64")
     assert vae().log_likelihood(X.astype("float64"), num_samples=3).dtype == tf.float64
+
+
+def test_elbo_of_codes_without_a_density_is_refused():
+    model = autoencoder(models.Autoencoder)
+    with pytest.raises(ValueError, match="a posterior with a density"):
+        model.elbo(data(4))

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import divergences, objectives, priors, schedules
+from keras_vae import divergences, layers, objectives, priors, schedules
 
 tfd = tfp.distributions
 RNG = np.random.default_rng(0)
@@ -45,14 +45,61 @@ def table(num_samples=1, prior=None, seed=(1, 2), repeat=1, step=0, loc=LOC):
     )
 
 
+def table_of_classes(num_samples=1, repeat=1):
+    """Terms whose latent is two classes and a style, with labels for three of five examples."""
+    terms = table(num_samples, prior=priors.OneHotAndNormal(3, 2), repeat=repeat)
+    params = np.concatenate([LOC, LOC[:, :1], SCALE[:, :1]], axis=1)
+    layer = layers.SoftmaxAndStyle(2, layers.IndependentNormal(1))
+    terms.q = layer.distribution(np.tile(params, (repeat, 1)))
+    terms.decode = lambda z: tfd.Independent(tfd.Normal(z[:, 1:] @ W, 0.5), 1)
+    terms.y = tf.constant(np.tile([0, 1, -1, 1, -1], repeat))
+    return terms
+
+
+def table_of_a_graph(num_samples=1, repeat=1):
+    """Terms whose posterior is made with the prior, a mixture, by mean-field inference."""
+    prior = priors.GaussianMixtureGraph(D, 3, "mean-field", 4)
+    terms = table(num_samples, prior, repeat=repeat)
+    terms.q = prior.posterior(terms.q)
+    return terms
+
+
+def classifier(bias=(0.0, 1.0, -1.0), inputs=N):
+    """Of three classes."""
+    bias = keras.initializers.Constant(np.array(bias, "float32"))
+    dense = keras.layers.Dense(3, kernel_initializer="ones", bias_initializer=bias)
+    return keras.Sequential([keras.Input((inputs,)), dense, layers.OneHotCategorical(3)])
+
+
+LABELS = [0, 2, -1, 1, -1]
+
+
+def table_with_labels(num_samples=1, repeat=1):
+    terms = table(num_samples, repeat=repeat)
+    terms.y = tf.constant(np.tile(LABELS, repeat))
+    return terms
+
+
+def table_of_every_class(num_samples=1, repeat=1):
+    """Terms of every example with each of three classes, which have the draws of z in common."""
+    terms = table(num_samples, repeat=3 * repeat)
+    terms.z = tf.tile(table(num_samples).z, [1, 3 * repeat, 1])
+    terms.y = tf.constant(np.tile(LABELS, repeat))
+    return terms
+
+
 @dataclass(frozen=True)
 class Case:
     """An objective of the harness, and another value of each of its arguments.
 
     Args:
+        table: makes the terms that it can read, of a number of draws.
+        refused: the arguments whose other value does not fit the terms, and is refused.
         of_inputs: the arguments that change what the encoder sees, and so nothing in a table made already.
         of_gradient: the arguments that choose an estimator of the gradient and leave the value alone.
         of_critic: the arguments that change the critic's own loss, or the number of its steps.
+        of_model: the arguments that the model reads, which makes the terms.
+        trains: whether the objective has weights to train besides the critic's.
         compares_samples: whether a part compares the batch with another sample or with itself, pair by pair,
             so that a batch with every example twice is another comparison.
     """
@@ -63,6 +110,10 @@ class Case:
     of_gradient: tuple[str, ...] = ()
     of_critic: tuple[str, ...] = ()
     compares_samples: bool = False
+    table: Callable[..., objectives.Terms] = table
+    refused: tuple[str, ...] = ()
+    of_model: tuple[str, ...] = ()
+    trains: bool = False
 
 
 def critic():
@@ -89,7 +140,9 @@ def adversarial(kind, compares_samples=False, **arguments):
 
 CASES = {
     "elbo": Case(
-        objectives.ELBO, {"kl": "sampled", "num_samples": 4, "gradient": "score"}, of_gradient=("gradient",)
+        objectives.ELBO,
+        {"kl": "sampled", "num_samples": 4, "gradient": "score", "annealing": 0.5, "free_bits": 5.0},
+        of_gradient=("gradient",),
     ),
     "elbo_score": Case(
         lambda **kwargs: objectives.ELBO(**{"gradient": "score", "num_samples": 3, **kwargs}),
@@ -98,7 +151,14 @@ CASES = {
     ),
     "beta": Case(
         objectives.BetaELBO,
-        {"beta": 2.0, "capacity": 3.0, "kl": "sampled", "num_samples": 4, "gradient": "score"},
+        {
+            "beta": 2.0,
+            "capacity": 3.0,
+            "kl": "sampled",
+            "num_samples": 4,
+            "gradient": "score",
+            "free_bits": 5.0,
+        },
         of_gradient=("gradient",),
     ),
     "beta_score": Case(
@@ -106,7 +166,11 @@ CASES = {
         {"baseline": "running"},
         of_gradient=("baseline",),
     ),
-    "iwae": Case(objectives.IWAEBound, {"num_samples": 4, "gradient": "dreg"}, of_gradient=("gradient",)),
+    "iwae": Case(
+        objectives.IWAEBound,
+        {"num_samples": 4, "gradient": "dreg", "annealing": "linear:0:1:10"},
+        of_gradient=("gradient",),
+    ),
     "iwae_score": Case(
         lambda **kwargs: objectives.IWAEBound(**{"gradient": "score", **kwargs}),
         {"baseline": "none", "gradient": "vimco"},
@@ -114,22 +178,77 @@ CASES = {
     ),
     "miwae": Case(
         lambda **kwargs: objectives.MIWAEBound(**{"num_estimates": 2, "num_samples": 3, **kwargs}),
-        {"num_estimates": 3, "num_samples": 2, "gradient": "stl"},
+        {"num_estimates": 3, "num_samples": 2, "gradient": "stl", "annealing": 0.5},
         of_gradient=("gradient",),
     ),
     "piwae": Case(
         lambda **kwargs: objectives.PIWAEBound(**{"num_estimates": 2, "num_samples": 3, **kwargs}),
-        {"num_estimates": 3, "num_samples": 2, "gradient": "dreg"},
+        {"num_estimates": 3, "num_samples": 2, "gradient": "dreg", "annealing": 0.5},
         of_gradient=("gradient",),
     ),
     "ciwae": Case(
         objectives.CIWAEBound,
-        {"beta": "linear:0:1:10", "num_samples": 4, "gradient": "dreg"},
+        {"beta": "linear:0:1:10", "num_samples": 4, "gradient": "dreg", "annealing": 0.5},
         of_gradient=("gradient",),
     ),
     "beta_schedule": Case(
         lambda **kwargs: objectives.BetaELBO(**{"beta": schedules.Linear(1.0, 2.0, 10), **kwargs}),
         {"beta": schedules.Linear(3.0, 2.0, 10), "capacity": schedules.Capacity(9.0, 3, 0)},
+    ),
+    "conditional": Case(
+        objectives.ConditionalELBO,
+        {
+            "alpha": 0.5,
+            "kl": "sampled",
+            "num_samples": 4,
+            "gradient": "score",
+            "annealing": 0.5,
+            "free_bits": 5.0,
+        },
+        of_gradient=("gradient",),
+        compares_samples=True,
+    ),
+    "conditional_score": Case(
+        lambda **kwargs: objectives.ConditionalELBO(**{"gradient": "score", **kwargs}),
+        {"baseline": "none"},
+        of_gradient=("baseline",),
+    ),
+    "latent_classification": Case(
+        lambda **kwargs: objectives.LatentClassificationELBO(
+            **{"classifier": classifier(inputs=D), **kwargs}
+        ),
+        {
+            "classifier": classifier((1.0, 0.0, 0.0), inputs=D),
+            "alpha": 2.0,
+            "features": classifier(),
+            "kl": "sampled",
+            "num_samples": 4,
+            "annealing": 0.5,
+        },
+        of_model=("features",),
+        table=table_with_labels,
+        trains=True,
+    ),
+    "semi_supervised": Case(
+        lambda **kwargs: objectives.SemiSupervisedELBO(**{"classifier": classifier(), **kwargs}),
+        {
+            "classifier": classifier((1.0, 0.0, 0.0)),
+            "alpha": "linear:2:3:10",
+            "class_prior": [0.5, 0.3, 0.2],
+            "features": classifier(),
+            "kl": "sampled",
+            "num_samples": 4,
+            "annealing": 0.5,
+        },
+        of_model=("features",),
+        table=table_of_every_class,
+        trains=True,
+    ),
+    "structured": Case(objectives.StructuredELBO, {"num_samples": 4, "annealing": 0.5}),
+    "structured_mixture": Case(
+        objectives.StructuredELBO,
+        {"num_samples": 4, "annealing": "linear:0:1:10"},
+        table=table_of_a_graph,
     ),
     "reconstruction": Case(objectives.Reconstruction, {"num_samples": 4}),
     "denoising": Case(
@@ -193,7 +312,15 @@ CASES = {
     ),
     "dip": Case(
         objectives.DisentangledELBO,
-        {"kind": "ii", "lambda_od": 3.0, "lambda_d": "linear:1:2:10", "kl": "sampled", "num_samples": 4},
+        {
+            "kind": "ii",
+            "lambda_od": 3.0,
+            "lambda_d": "linear:1:2:10",
+            "kl": "sampled",
+            "num_samples": 4,
+            "annealing": 0.5,
+            "free_bits": 5.0,
+        },
     ),
     "adversarial_autoencoder": adversarial(
         objectives.AdversarialReconstruction, weight=2.0, adversarial_loss="hinge"
@@ -206,14 +333,32 @@ CASES = {
         feature_layer="hidden_1",
         adversarial_loss="least-squares",
         kl="sampled",
+        annealing=0.5,
+        free_bits=5.0,
     ),
-    "factor": adversarial(objectives.FactorELBO, gamma=2.0, kl="sampled"),
+    "factor": adversarial(objectives.FactorELBO, gamma=2.0, kl="sampled", annealing=0.5, free_bits=5.0),
+    "semi_supervised_adversarial": Case(
+        lambda **kwargs: objectives.SemiSupervisedAdversarialReconstruction(**{"num_classes": 2, **kwargs}),
+        {
+            "num_classes": 3,
+            "weight": 2.0,
+            "label_weight": "linear:2:3:10",
+            "class_critic": critic(),
+            "style_critic": (4, 3),
+            "adversarial_loss": "hinge",
+            "num_samples": 4,
+            **OF_CRITIC,
+        },
+        of_critic=tuple(OF_CRITIC),
+        table=table_of_classes,
+        refused=("num_classes",),
+    ),
 }
 IDENTITIES = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
-def critic_loss(objective):
-    terms = table(objective.num_samples)
+def critic_loss(objective, case):
+    terms = case.table(objective.num_samples)
     terms.training = True
     loss(objective, terms)
     return np.sum(list(objective.critic_parts(terms).values())), objective.critic_steps
@@ -241,26 +386,28 @@ def test_every_public_objective_has_a_case():
 @IDENTITIES
 def test_parts_and_monitors_are_as_declared(case):
     objective = case.build()
-    parts, monitors = (f(table(objective.num_samples)) for f in (objective.parts, objective.monitors))
+    parts, monitors = (f(case.table(objective.num_samples)) for f in (objective.parts, objective.monitors))
     assert tuple(parts) == objective.part_names
     assert set(monitors) == set(objective.monitor_names)
     for part in parts.values():
         assert part.shape == (B,)
         assert part.dtype == tf.float32
-    for monitor in monitors.values():
+    for monitor in tf.nest.flatten(monitors):
         assert tuple(monitor.shape) in {(B,), ()}
 
 
 @IDENTITIES
 def test_config_round_trip(case):
-    for arguments in ({}, *({name: value} for name, value in case.arguments.items())):
+    kept = {name: value for name, value in case.arguments.items() if name not in case.refused}
+    for arguments in ({}, *({name: value} for name, value in kept.items())):
         objective = case.build(**arguments)
         config = keras.saving.serialize_keras_object(objective)
         again = keras.saving.deserialize_keras_object(config)
         assert type(again) is type(objective)
         assert again.get_config() == objective.get_config()
         # A table keeps what was computed of it, so each has its own.
-        assert loss(again, table(again.num_samples)) == loss(objective, table(objective.num_samples))
+        tables = [case.table(each.num_samples) for each in (again, objective)]
+        assert loss(again, tables[0]) == loss(objective, tables[1])
 
 
 @IDENTITIES
@@ -277,13 +424,22 @@ def test_every_argument_changes_the_loss(case):
         if name in case.of_inputs:
             assert not np.array_equal(*(o.corrupt(tf.constant(X), (1, 2)) for o in (plain, changed))), name
             continue
+        if name in case.of_model:
+            assert getattr(plain, name) is None
+            assert getattr(changed, name) is not None
+            continue
         if name in case.of_critic:
-            assert critic_loss(changed) != critic_loss(plain), name
+            assert critic_loss(changed, case) != critic_loss(plain, case), name
+            continue
+        if name in case.refused:
+            with pytest.raises(ValueError, match="Invalid value received"):
+                loss(changed, case.table(changed.num_samples))
             continue
         if name in case.of_gradient:
             assert not np.allclose(encoder_gradient(changed), encoder_gradient(plain), rtol=1e-2), name
             continue
-        assert loss(changed, table(changed.num_samples)) != loss(plain, table(plain.num_samples)), name
+        tables = [case.table(each.num_samples) for each in (changed, plain)]
+        assert loss(changed, tables[0]) != loss(plain, tables[1]), name
 
 
 @IDENTITIES
@@ -291,14 +447,14 @@ def test_repeating_the_batch_leaves_the_loss_unchanged(case):
     if case.compares_samples:
         pytest.skip("the batch with every example twice is another sample")
     objective = case.build()
-    once, twice = table(objective.num_samples), table(objective.num_samples, repeat=2)
+    once, twice = case.table(objective.num_samples), case.table(objective.num_samples, repeat=2)
     twice.z = tf.tile(once.z, [1, 2, 1])
     assert loss(objective, twice) == pytest.approx(loss(objective, once), rel=1e-6)
 
 
 @IDENTITIES
 def test_trains_nothing_by_itself(case):
-    assert case.build().trainable_variables == []
+    assert bool(case.build().trainable_variables) == case.trains
 
 
 def test_elbo_against_numpy():

@@ -20,6 +20,7 @@ CASES = {
     "StandardNormal": lambda shape=3, **kwargs: priors.StandardNormal(shape, **kwargs),
     "FittedMixture": lambda shape=3, **kwargs: priors.FittedMixture(shape, 4, **kwargs),
     "NormalMixture": lambda shape=3, **kwargs: priors.NormalMixture(shape, 4, **kwargs),
+    "OneHotAndNormal": lambda shape=3, **kwargs: priors.OneHotAndNormal(shape, 2, **kwargs),
 }
 EVERY = pytest.mark.parametrize("build", CASES.values(), ids=CASES)
 Z = np.random.default_rng(0).normal(size=(7, 3)).astype("float32")
@@ -28,12 +29,19 @@ Z = np.random.default_rng(0).normal(size=(7, 3)).astype("float32")
 def test_every_public_prior_has_a_case():
     public = {getattr(priors, name) for name in priors.__all__}
     public = {kind for kind in public if inspect.isclass(kind) and issubclass(kind, priors.Prior)}
-    assert public - {priors.Prior} == {type(build()) for build in CASES.values()}
+    # Those have a table of their own, for they differ in the shapes that they allow.
+    public = {kind for kind in public if not issubclass(kind, priors.GraphicalModel)}
+    # The conditional one gives no distribution by itself; tests/models/test_conditional.py has it.
+    assert public - {priors.Prior, priors.ConditionalPrior} == {type(build()) for build in CASES.values()}
 
 
 @EVERY
 @pytest.mark.parametrize(("shape", "event"), [(3, (3,)), ((3,), (3,)), ([2, 3], (2, 3)), ((1,), (1,))])
 def test_shapes(build, shape, event):
+    if build is CASES["OneHotAndNormal"] and event != (3,):
+        with pytest.raises(ValueError, match="event_shape"):
+            build(shape)  # two classes and a style fill a vector of three or more
+        return
     prior = build(shape)
     assert prior.event_shape == event
     p = prior()
@@ -129,6 +137,23 @@ def test_draws_of_a_bernoulli_are_bits_with_its_mean():
     draws = priors.Bernoulli(2, 0.3)().sample(20_000, seed=(1, 2)).numpy()
     assert draws.dtype == np.float32 and set(np.unique(draws)) == {0.0, 1.0}
     np.testing.assert_allclose(draws.mean(axis=0), 0.3, atol=4 * np.sqrt(0.21 / 20_000))
+
+
+def test_one_hot_and_normal_against_scipy():
+    z = np.float32([[0, 1, 0, 0.5, -1.0], [1, 0, 0, 2.0, 0.0]])
+    p = priors.OneHotAndNormal(5, num_classes=3)()
+    expected = -np.log(3.0) + scipy.stats.norm.logpdf(np.float64(z[:, 3:])).sum(axis=1)
+    np.testing.assert_allclose(p.log_prob(z), expected, rtol=1e-6)
+    draws = p.sample(6000, seed=(1, 2)).numpy()
+    np.testing.assert_array_equal(np.sort(draws[:, :3]), np.tile([0.0, 0.0, 1.0], (6000, 1)))
+    assert scipy.stats.chisquare(draws[:, :3].sum(axis=0)).pvalue > 1e-3
+    assert scipy.stats.kstest(draws[:, 3:].ravel(), "norm").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("classes", [1, 0, 3, 4, 2.0, True, None])
+def test_bad_number_of_classes(classes):
+    with pytest.raises(ValueError, match=r"num_classes|event_shape"):
+        priors.OneHotAndNormal(3, classes)
 
 
 @pytest.mark.parametrize("probs", [0.0, 1.0, -0.1, 2, float("nan"), "half", None, True, [0.5]])

@@ -39,9 +39,10 @@ def test_a_split_that_there_is_not_names_those_there_are(trained):
 
 def test_examples_are_the_first_as_the_model_sees_them(trained):
     splits = runs.load_data(trained.config)
-    x = runs.evaluating.examples(splits, "test", most=40)
+    x, y = runs.evaluating.examples(splits, "test", most=40)
     assert x.shape == (40, 8, 8, 1) and set(np.unique(x)) == {0.0, 1.0}
-    assert np.array_equal(x, runs.evaluating.examples(splits, "test")[:40])
+    assert y is None
+    assert np.array_equal(x, runs.evaluating.examples(splits, "test")[0][:40])
 
 
 def test_every_picture_is_drawn(trained):

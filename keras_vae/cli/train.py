@@ -73,8 +73,8 @@ def train(
             panel=MODEL,
             help="vae, beta-vae, beta-tcvae, factor-vae, dipvae, info-vae; iwae, miwae, piwae, ciwae; "
             "autoencoder, denoising-autoencoder, sparse-autoencoder, contractive-autoencoder, "
-            "regularized-autoencoder; wae, adversarial-wae, adversarial-autoencoder or adversarial-vae; with "
-            "the data's classes, conditional-vae, semi-supervised-vae or "
+            "regularized-autoencoder; wae, adversarial-wae, adversarial-autoencoder or adversarial-vae; "
+            "structured-vae; with the data's classes, conditional-vae, semi-supervised-vae or "
             "semi-supervised-adversarial-autoencoder.",
             default=ModelConfig.name,
         ),

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from keras_vae.errors import invalid
 from keras_vae.models.latent_variable_model import LatentVariableModel
 from keras_vae.objectives import StructuredELBO
-from keras_vae.priors import GraphicalModel, Prior
+from keras_vae.priors import GaussianMixtureGraph, GraphicalModel, Prior
 from keras_vae.schedules import Schedule
 
 tfd = tfp.distributions
@@ -75,6 +75,28 @@ class StructuredVAE(LatentVariableModel):
             hint = "VAE takes every other prior."
             raise invalid("prior", "a graphical model, such as priors.GaussianMixtureGraph", prior, hint)
         super().__init__(encoder, decoder, prior, StructuredELBO(num_samples, annealing), **kwargs)
+
+    @classmethod
+    def create(
+        cls,
+        input_shape: tuple[int, ...],
+        latent_size: int,
+        *args: Any,
+        prior: GraphicalModel | None = None,
+        num_components: int = 10,
+        **kwargs: Any,
+    ):
+        """Builds the model in one line; see `VAE.create`.
+
+        Args:
+            input_shape: shape of one example.
+            latent_size: number of latent dimensions.
+            prior: a `priors.GraphicalModel`; None for a `GaussianMixtureGraph`.
+            num_components: of that mixture.
+            *args, **kwargs: see `VAE.create`.
+        """
+        chosen = GaussianMixtureGraph(latent_size, num_components) if prior is None else prior
+        return super().create(input_shape, latent_size, *args, prior=chosen, **kwargs)
 
     def _posterior(self, x: tf.Tensor, y: tf.Tensor | None, training: bool) -> tfd.Distribution:
         return self.prior.posterior(super()._posterior(x, y, training))

@@ -42,8 +42,8 @@ class LinearDynamicalSystem(GraphicalModel):
     >>> prior = LinearDynamicalSystem((3, 1), noise=1.0)
     >>> scale = tf.constant([[0.001], [np.inf], [np.inf]])
     >>> q = prior.posterior(tfd.Independent(tfd.Normal(tf.ones([1, 3, 1]), scale), 2))
-    >>> q.mean().numpy().ravel().round(2).tolist()
-    [1.0, 0.99, 0.98]
+    >>> [f"{float(mean):.2f}" for mean in q.mean()[0, :, 0]]
+    ['1.00', '0.99', '0.98']
 
     Reference: Johnson et al., Composing graphical models with neural networks for structured representations
     and fast inference, 2016, section 2; Krishnan et al., Deep Kalman Filters, 2015, of the nonlinear kin.

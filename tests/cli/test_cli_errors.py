@@ -50,10 +50,11 @@ def test_help_and_mistakes_do_not_wait_for_tensorflow():
     assert done.returncode == 0, done.stderr
 
 
-def test_help_names_every_choice_of_the_library(command):
+def test_help_names_every_choice_of_the_library(command, monkeypatch):
     from keras_vae.layers.likelihoods import LIKELIHOODS, POSTERIORS
     from keras_vae.networks.build import NETWORKS
 
+    monkeypatch.setenv("COLUMNS", "200")  # the longest name breaks in a narrower column
     shown = " ".join(command("train", "--help").stdout.replace("│", " ").split())
     for name in (*runs.model_names(), *NETWORKS, *LIKELIHOODS, *POSTERIORS):
         assert f" {name}" in shown, name

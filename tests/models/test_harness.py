@@ -181,7 +181,7 @@ def test_half_precision_trains_to_finite_losses(run):
     model = build(run.case, run_eagerly=True)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     # Else gradients that overflow make it leave the first steps out, and lower its scale.
-    model.optimizer.initial_scale = 1.0
+    model.optimizer.dynamic_scale.assign(1.0)
     history = fit(model, epochs=1)
     assert all(np.isfinite(values).all() for values in history.values())
     assert all(np.isfinite(v).all() for v in model.trainable_variables)

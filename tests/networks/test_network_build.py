@@ -131,6 +131,7 @@ def test_the_bernoulli_decoder_has_the_parameters_counted_by_hand():
 
 def test_options_are_those_of_the_function():
     images = ("filters", "kernel_size", "dense", "activation", "normalization", "dropout", "rescale")
+    images += ("condition_shape", "num_classes")
     assert set(option_names("conv")) == set(images)
     assert set(option_names("resnet")) == {*images, "blocks"}
 
@@ -152,7 +153,7 @@ def test_every_public_name_is_there():
         (("mlp", SHAPE, 0), {}, r"`latent_size`. Expected: a whole number >= 1. Received: 0"),
         (("mlp", SHAPE, 2.5), {}, r"`latent_size`"),
         (("mlp", SHAPE, (2,)), {}, r"`latent_size`"),
-        (("mlp", SHAPE, 2), {"filters": 3}, r"options of network 'mlp'.*'activation', 'dropout', 'hid"),
+        (("mlp", SHAPE, 2), {"filters": 3}, r"options of network 'mlp'.*'activation', .*'dropout', 'hid"),
         (("conv", SHAPE, 2), {"filter": 3}, r"options of network 'conv'.*Did you mean 'filters'"),
         (("mlp", SHAPE, 2), {"name": "x"}, r"options of network 'mlp'"),
         (("mlp", SHAPE, 2), {"hidden": (4, -1)}, r"`hidden`. Expected: positive"),

@@ -109,13 +109,11 @@ class CriticObjective(Objective):
 
     def critic_parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         real, fakes = self._compared(terms)
-        # One call for both: layers that look at the whole batch, or update state, see the two together.
-        scores = self.score(tf.concat([real, fakes], axis=0), terms.training)
+        of_real, of_fakes = self._both_scores(terms)
         losses = ADVERSARIAL_LOSSES[self.adversarial_loss]
-        count = tf.shape(real)[0]
-        share = tf.cast(tf.shape(fakes)[0] // count, tf.float32)
-        of_real = tf.reduce_mean(losses.real(scores[:count]), axis=0)
-        of_fakes = tf.reduce_mean(losses.fake(scores[count:]), axis=0)
+        share = tf.cast(tf.shape(fakes)[0] // tf.shape(real)[0], tf.float32)
+        of_real = tf.reduce_mean(losses.real(of_real), axis=0)
+        of_fakes = tf.reduce_mean(losses.fake(of_fakes), axis=0)
         parts = {"critic_loss": of_real + share * of_fakes}
         if self.r1:
             slopes = tf.reshape(squared_slopes(self._scores, merge_samples(real)), tf.shape(real)[:2])
@@ -130,8 +128,8 @@ class CriticObjective(Objective):
         return parts
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
-        real, fakes = self._compared(terms)
-        margin = self.score(_repeated(real, fakes)) - self.score(fakes)
+        of_real, of_fakes = self._both_scores(terms)
+        margin = _repeated(of_real, of_fakes) - of_fakes
         return {"critic_accuracy": tf.reduce_mean(0.5 + 0.5 * tf.sign(margin), axis=0)}
 
     def arguments(self) -> dict[str, Any]:
@@ -143,6 +141,17 @@ class CriticObjective(Objective):
     def _compared(self, terms: Terms) -> tuple[tf.Tensor, tf.Tensor]:
         real, fakes = self.compared(terms)
         return tf.stop_gradient(tf.cast(real, tf.float32)), tf.stop_gradient(tf.cast(fakes, tf.float32))
+
+    def _both_scores(self, terms: Terms) -> tuple[tf.Tensor, tf.Tensor]:
+        """The scores of real values, `[R, B]`, and of fakes, `[F, B]`, as the critic learns from them."""
+
+        def scores():
+            real, fakes = self._compared(terms)
+            # One call for both: layers that look at the whole batch, or update state, see the two together.
+            both = self.score(tf.concat([real, fakes], axis=0), terms.training)
+            return both[: tf.shape(real)[0]], both[tf.shape(real)[0] :]
+
+        return terms.once(("scores", id(self)), scores)
 
     def _scores(self, values: tf.Tensor, training: bool = False) -> tf.Tensor:
         if self.critic is None:

@@ -43,13 +43,7 @@ def elbo(
     model: Any, x: Any, num_samples: int, batch_size: int, seed: tf.Tensor, y: tf.Tensor | None = None
 ) -> tf.Tensor:
     """The evidence lower bound of every example, `[N]`; see `LatentVariableModel.elbo`."""
-    if not has_density(model):
-        raise invalid(
-            "encoder",
-            "a posterior with a density, such as keras_vae.layers.IndependentNormal, for an ELBO",
-            "one without, such as a deterministic one",
-        )
-    parts = elbo_parts(model, x, num_samples, batch_size, seed, y=y)
+    parts = elbo_parts(model, x, num_samples, batch_size, seed, y=y, needs_density=True)
     return -(parts["reconstruction"] + parts["kl"])
 
 
@@ -62,10 +56,12 @@ def elbo_parts(
     seed: tf.Tensor,
     progress: Progress | None = None,
     y: tf.Tensor | None = None,
+    needs_density: bool = False,
 ) -> dict[str, tf.Tensor]:
     """The negative reconstruction term and the KL of every example, each `[N]`, in nats.
 
-    A posterior without a density has no KL, and only its reconstruction is returned.
+    A posterior without a density has no KL, and only its reconstruction is returned; with `needs_density`
+    the terms refuse it.
     """
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
@@ -74,9 +70,10 @@ def elbo_parts(
 
     def parts(batch, given, seed):
         terms = model.estimate_terms(batch, given, num_samples, seed)
-        return (of_density if deterministic.has_density(terms.q) else of_point).parts(terms)
+        bounded = needs_density or deterministic.has_density(terms.q)
+        return (of_density if bounded else of_point).parts(terms)
 
-    compiled = _compiled(model, ("elbo", num_samples), parts)
+    compiled = _compiled(model, ("elbo", num_samples, needs_density), parts)
     return _map_batches(model, compiled, x, y, batch_size, seed, progress)
 
 

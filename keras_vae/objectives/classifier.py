@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 from keras_vae import schedules
 from keras_vae.errors import invalid
 from keras_vae.objectives.elbo import ELBO
-from keras_vae.objectives.labels import UNLABELLED, Condition, is_labelled, mean_over_labelled
+from keras_vae.objectives.labels import Condition, accuracy, labels_or_unknown, mean_over_labelled
 from keras_vae.objectives.terms import Terms
 
 tfd = tfp.distributions
@@ -62,18 +62,10 @@ class ClassifierObjective(ELBO):
         """alpha times the losses of the classifier, `[B]`; their mean is that over the labelled examples."""
         return self.current("alpha") * mean_over_labelled(losses, labels, terms.sample_weight)
 
-    def labels_of(self, terms: Terms, size: tf.Tensor) -> tf.Tensor:
-        """The batch's labels, `[B]`; -1 for all where there are none."""
-        return tf.fill([size], UNLABELLED) if terms.y is None else tf.cast(terms.y, tf.int32)
-
     def class_monitors(self, inputs: tf.Tensor, terms: Terms) -> dict[str, Any]:
         """The share of labelled examples that the classifier is right about, with their weights."""
-        labels = self.labels_of(terms, tf.shape(inputs)[0])
-        found = tf.argmax(self.log_probabilities(inputs), axis=1, output_type=tf.int32)
-        weight = is_labelled(labels)
-        if terms.sample_weight is not None:
-            weight *= terms.sample_weight
-        return {"accuracy": (tf.cast(found == labels, tf.float32), weight)}
+        labels = labels_or_unknown(terms.y, tf.shape(inputs)[0])
+        return {"accuracy": accuracy(labels, self.log_probabilities(inputs), terms.sample_weight)}
 
     def checked_probabilities(self, name: str, values: Sequence[float] | None) -> list[float] | None:
         """K probabilities that add up to 1."""

@@ -141,6 +141,17 @@ def is_labelled(y: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.not_equal(tf.cast(y, tf.int32), UNLABELLED), tf.float32)
 
 
+def labels_or_unknown(y: tf.Tensor | None, size: tf.Tensor) -> tf.Tensor:
+    """The classes of a batch, `[B]`; -1 for all where there are none."""
+    return tf.fill([size], UNLABELLED) if y is None else tf.cast(y, tf.int32)
+
+
+def accuracy(y: tf.Tensor, logits: tf.Tensor, sample_weight: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """1 where the likeliest class is the label, `[B]`, and how much each example counts: 0 without one."""
+    right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == y, tf.float32)
+    return right, is_labelled(y) * (1.0 if sample_weight is None else sample_weight)
+
+
 def cross_entropy(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """-log of the probability of each example's class, `[B]`, in nats; 0 for examples without a label.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.objectives.classifier import ClassifierObjective
-from keras_vae.objectives.labels import cross_entropy
+from keras_vae.objectives.labels import cross_entropy, labels_or_unknown
 from keras_vae.objectives.terms import Terms, merge_samples
 
 
@@ -45,7 +45,7 @@ class LatentClassificationELBO(ClassifierObjective):
         parts = super().parts(terms)
         # Of every draw of z, and then their mean.
         log_qy = self.log_probabilities(merge_samples(tf.stop_gradient(terms.z)), terms.training)
-        labels = self.labels_of(terms, tf.shape(terms.x)[0])
+        labels = labels_or_unknown(terms.y, tf.shape(terms.x)[0])
         losses = cross_entropy(tf.tile(labels, [terms.num_samples]), log_qy)
         losses = tf.reduce_mean(tf.reshape(losses, [terms.num_samples, -1]), axis=0)
         return {**parts, "classification": self.classification(losses, labels, terms)}

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.objectives.classifier import ClassifierObjective
-from keras_vae.objectives.labels import cross_entropy, is_labelled
+from keras_vae.objectives.labels import cross_entropy, is_labelled, labels_or_unknown
 from keras_vae.objectives.terms import Terms
 
 
@@ -61,7 +61,7 @@ class SemiSupervisedELBO(ClassifierObjective):
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         count = self.num_classes
         size = tf.shape(terms.x)[0] // count
-        labels = self.labels_of(terms, size)
+        labels = labels_or_unknown(terms.y, size)
         log_qy = self.log_probabilities(terms.x[:size], terms.training)
         known = is_labelled(labels)[:, tf.newaxis]
         share = known * tf.one_hot(labels, count) + (1.0 - known) * tf.exp(log_qy)

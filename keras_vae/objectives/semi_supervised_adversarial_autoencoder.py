@@ -10,10 +10,10 @@ from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.critic_arguments import Critic
 from keras_vae.objectives.labels import (
-    UNLABELLED,
     Condition,
+    accuracy,
     cross_entropy,
-    is_labelled,
+    labels_or_unknown,
     mean_over_labelled,
 )
 from keras_vae.objectives.several_critics import SeveralCritics
@@ -95,8 +95,7 @@ class SemiSupervisedAdversarialReconstruction(SeveralCritics):
 
     def monitors(self, terms: Terms) -> dict[str, Any]:
         y, logits = self._labels_and_logits(terms)
-        known = is_labelled(y) * (1.0 if terms.sample_weight is None else terms.sample_weight)
-        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == y, tf.float32)
+        right, known = accuracy(y, logits, terms.sample_weight)
         return {
             "label_weight": self.current("label_weight"),
             "classification": (cross_entropy(y, logits), known),
@@ -111,5 +110,4 @@ class SemiSupervisedAdversarialReconstruction(SeveralCritics):
             received = terms.q.name if logits is None else f"{logits.shape[-1]} classes"
             layer = f"keras_vae.layers.SoftmaxAndStyle({self.num_classes}, ...)"
             raise invalid("encoder", f"a model that ends in {layer}", received)
-        unknown = tf.fill(tf.shape(logits)[:1], UNLABELLED)
-        return unknown if terms.y is None else tf.cast(terms.y, tf.int32), logits
+        return labels_or_unknown(terms.y, tf.shape(logits)[0]), logits

@@ -50,4 +50,9 @@ CONTENDERS: dict[str, Contender] = {
         {"pythae": "pythae", "torch": "torch"},
         "pythae's VAE in its own TrainingPipeline",
     ),
+    "pythae_channels_last": Contender(
+        "benchmarks.contenders.pythae_channels_last",
+        {"pythae": "pythae", "torch": "torch"},
+        "the same with the weights of convolutions laid out with channels last",
+    ),
 }

@@ -30,6 +30,9 @@ class Recipe:
 
     def __call__(self, job: Job, images: np.ndarray) -> FitTrainer:
         """Returns the compiled model."""
+        learnt = models.MODELS[job.model].learnt
+        job = dataclasses.replace(job, batch_size=round(learnt * job.batch_size))
+        images = images[: round(learnt * len(images))]
         keras.utils.set_random_seed(job.seed)
         options = self.options(job, images) if callable(self.options) else self.options
         model = getattr(keras_vae, self.name).create(

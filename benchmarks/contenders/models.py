@@ -15,11 +15,14 @@ class Model:
         what: one line for the reader of the report.
         comparable: whether the losses of all contenders mean the same, so that they can be held together.
         same_size: whether all contenders train the same number of parameters.
+        learnt: share of its batch that pythae's autoencoder learns from. This library's gets batches of that
+            size, and as many an epoch, so that a step is the same update for both.
     """
 
     what: str
     comparable: bool = False
     same_size: bool = True
+    learnt: float = 1.0
 
 
 KERNEL_SIZE = 3
@@ -35,8 +38,13 @@ MODELS: dict[str, Model] = {
     "disentangled_beta_vae": Model(
         f"beta {BETA:g} on the distance of the KL from a capacity to {CAPACITY:g} nats"
     ),
-    # pythae's critic has two logits, ours one.
-    "factor_vae": Model(f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z", same_size=False),
+    # pythae's critic has two logits, ours one. pythae's autoencoder learns from one half of the batch, and the
+    # permutations are those of the other; ours takes the same images for both.
+    "factor_vae": Model(
+        f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z, learnt from half of pythae's batch",
+        same_size=False,
+        learnt=0.5,
+    ),
     "iwae": Model(f"K = {NUM_SAMPLES}"),
     "miwae": Model(f"M = {NUM_ESTIMATES}, K = {NUM_SAMPLES}"),
     "wae_mmd": Model("deterministic codes, squared error, inverse multiquadratic kernel of seven scales"),

@@ -137,6 +137,7 @@ class Recipe:
         options: arguments of the config.
         deterministic: whether the encoder gives codes only.
         trainer: class of the trainer's config.
+        channels_last: whether the weights of convolutions are laid out so.
     """
 
     model: type
@@ -144,6 +145,7 @@ class Recipe:
     options: dict[str, Any]
     deterministic: bool = False
     trainer: type = BaseTrainerConfig
+    channels_last: bool = False
 
     def __call__(self, job: Job, images: np.ndarray) -> PipelineTrainer:
         """Returns the model in pythae's pipeline."""
@@ -154,8 +156,7 @@ class Recipe:
         config = self.config(input_dim=shape, latent_dim=job.latent_size, **self.options)
         encoder = PythaeEncoder(shape, job, self.deterministic)
         model = self.model(config, encoder=encoder, decoder=PythaeDecoder(shape, job))
-        if job.filters:
-            # pythae's users would have to know of it; convolutions on a CPU take half the time.
+        if self.channels_last:
             model = model.to(memory_format=torch.channels_last)
         return PipelineTrainer(model, self.trainer, job, np.ascontiguousarray(images))
 

@@ -38,10 +38,10 @@ MODELS: dict[str, Model] = {
     "disentangled_beta_vae": Model(
         f"beta {BETA:g} on the distance of the KL from a capacity to {CAPACITY:g} nats"
     ),
-    # pythae's critic has two logits, ours one. pythae's autoencoder learns from one half of the batch, and the
-    # permutations are those of the other; ours takes the same images for both.
+    # pythae's critic has two logits, ours one. pythae's autoencoder learns from one half of the batch, and
+    # the permutations are those of the other; ours takes the same images for both.
     "factor_vae": Model(
-        f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z, learnt from half of pythae's batch",
+        f"gamma {GAMMA:g}, critic {'-'.join(map(str, FACTOR_UNITS))} on z, half of pythae's batch",
         same_size=False,
         learnt=0.5,
     ),

@@ -11,11 +11,12 @@ from keras_vae.cli.export import export
 from keras_vae.cli.group import Group
 from keras_vae.cli.sample import sample
 from keras_vae.cli.train import train
+from keras_vae.cli.tune import tune
 
 app = typer.Typer(
     name="keras-vae",
     cls=Group,
-    help="Variational autoencoders: train, evaluate, sample, export.",
+    help="Variational autoencoders: train, search, evaluate, sample, export.",
     epilog="A run is a folder that holds everything about one training. Begin with: keras-vae demo",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (train, evaluate, sample, export, demo):
+for command in (train, tune, evaluate, sample, export, demo):
     app.command()(command)
 
 

@@ -15,6 +15,8 @@ def load_library() -> None:
     What native code writes to stderr meanwhile, notes on drivers and instruction sets, is shown only if the
     import fails.
     """
+    # "Assets written to", that no optimizer variables were restored, that many models were traced.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if "tensorflow" in sys.modules and "keras_vae.models" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,8 +24,6 @@ def load_library() -> None:
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
         importlib.import_module("keras_vae.models")
-    # "Assets written to", and that no optimizer variables were restored.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def evaluate(
     estimates.check_count("aggregate_examples", aggregate_examples)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise invalid("seed", "an integer in [0, 2^31)", seed)
-    data, given = _arrays(model, x, y)
+    data, given = checked_arrays(model, x, y)
     has_density = estimates.has_density(model)
     elbo_samples = min(_ELBO_SAMPLES, num_samples) if has_density else 1
     before, after = _stages(progress, elbo_samples, num_samples if has_density else 0, len(data))
@@ -121,7 +121,7 @@ def evaluate(
     )
 
 
-def _arrays(model: LatentVariableModel, x: Any, y: Any) -> tuple[np.ndarray, tf.Tensor | None]:
+def checked_arrays(model: LatentVariableModel, x: Any, y: Any) -> tuple[np.ndarray, tf.Tensor | None]:
     """The data as an array the decoder's log-density takes, and the model's conditions, checked."""
     if isinstance(x, tf.data.Dataset):
         batches = [keras.utils.unpack_x_y_sample_weight(batch) for batch in x]

@@ -58,6 +58,17 @@ def posterior_statistics(
     )
 
 
+def posterior_means(
+    model: LatentVariableModel, x: Any, batch_size: int = 512, y: Any = None
+) -> np.ndarray | None:
+    """Posterior means over x, `[N] + latent`; None where the posterior has no known mean. Deterministic."""
+    means = []
+    for q, _ in posteriors(model, x, batch_size, y):
+        mean = _mean(q)
+        means += [] if mean is None else [mean]
+    return np.concatenate(means) if means else None
+
+
 def posteriors(
     model: LatentVariableModel, x: Any, batch_size: int, y: Any = None
 ) -> Iterator[tuple[tfd.Distribution, Any]]:

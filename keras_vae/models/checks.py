@@ -135,10 +135,15 @@ def _compatible(shape: tuple, other: tuple) -> bool:
 
 def check_arguments(cls: type, arguments: Iterable[str], options: Iterable[str]) -> None:
     """Raises for names that are neither the model's arguments nor the network's."""
-    own = set(inspect.signature(cls).parameters) - {"encoder", "decoder", "kwargs"}
-    known = {name: name for name in (*own, "prior", "objective", "seed", "name", "dtype", *options)}
+    known = {name: name for name in argument_names(cls, options)}
     for name in arguments:
         lookup(f"{cls.__name__}.create", name, known)
+
+
+def argument_names(cls: type, options: Iterable[str]) -> set[str]:
+    """What `cls.create` takes beside the axes, where its network takes these options."""
+    own = set(inspect.signature(cls).parameters) - {"encoder", "decoder", "kwargs"}
+    return {*own, "prior", "objective", "seed", "name", "dtype", *options}
 
 
 def as_float(x: Any) -> tf.Tensor:

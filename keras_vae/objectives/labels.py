@@ -39,7 +39,7 @@ class Condition:
     def _described(self) -> str:
         if not self.is_label:
             return f"numbers of shape [batch] + {self.shape}"
-        most = "" if self.num_classes is None else f" to {self.num_classes - 1}"
+        most = " and up" if self.num_classes is None else f" to {self.num_classes - 1}"
         unknown = f", {UNLABELLED} where unknown" if self.unknown else ""
         return f"class numbers 0{most}{unknown}, of shape [batch] + {self.shape}"
 

@@ -121,6 +121,11 @@ class Objective(keras.layers.Layer):
         self._current[name] = self.add_weight(name=name, shape=(), initializer=start, trainable=False)
         return schedule
 
+    @property
+    def weight_schedules(self) -> dict[str, schedules.Schedule]:
+        """The schedules of the weights of the loss, by name."""
+        return dict(self._schedules)
+
     def current(self, name: str) -> keras.Variable:
         """The variable that holds the present value of a scheduled weight."""
         return self._current[name]

@@ -43,12 +43,13 @@ def takes_labels(config: RunConfig) -> bool:
     return kind.takes_labels or "num_classes" in config.model.options
 
 
-def load_data(config: RunConfig, data_dir: str | None = None) -> "Splits":
+def load_data(config: RunConfig, data_dir: str | None = None, labels: bool = False) -> "Splits":
     """The splits that a run trains and is tested on.
 
     Args:
         config: of the run.
         data_dir: folder of prepared data in place of the config's, for a run that came from another machine.
+        labels: whether batches are (x, y) whatever the model.
 
     Returns:
         Splits whose batches are x, or (x, y) for a model that takes labels.
@@ -61,7 +62,7 @@ def load_data(config: RunConfig, data_dir: str | None = None) -> "Splits":
         binarize=chosen.binarize,
         scale=scale_of(config),
         dequantize=chosen.dequantize,
-        labels=takes_labels(config),
+        labels=labels or takes_labels(config),
         batch_size=config.training.batch_size,
         validation=chosen.validation,
         seed=config.seed,
@@ -69,6 +70,20 @@ def load_data(config: RunConfig, data_dir: str | None = None) -> "Splits":
         image_size=chosen.image_size,
         max_examples=chosen.max_examples,
     )
+
+
+def num_classes(config: RunConfig, splits: "Splits") -> int | None:
+    """The number of classes that a model which takes labels learns; None for the others.
+
+    Raises:
+        ValueError: if the model takes labels and the data have none.
+    """
+    if not takes_labels(config):
+        return None
+    labels = splits.arrays("train")[1]
+    if labels is None:
+        raise invalid("dataset", "a data set with labels, for this model", config.dataset.name)
+    return int(labels.max()) + 1
 
 
 def scale_of(config: RunConfig) -> str:
@@ -122,6 +137,8 @@ def build_model(
         options.setdefault("dataset_size", num_examples)
     if num_classes is not None and takes_labels(config):
         options.setdefault("num_classes", num_classes)
+    if "prior" in options:
+        options["prior"] = _prior(options["prior"], chosen.latent_size)
     model = kind.create(
         image_shape,
         chosen.latent_size,
@@ -132,6 +149,18 @@ def build_model(
     )
     model.compile(optimizer=make_optimizer(config))
     return model
+
+
+def _prior(name: Any, latent_size: int) -> Any:
+    """The prior of a name, at its defaults."""
+    from keras_vae import priors
+
+    known: dict[str, Any] = {
+        "standard-normal": priors.StandardNormal,
+        "normal-mixture": priors.NormalMixture,
+        "bernoulli": priors.Bernoulli,
+    }
+    return lookup("prior", name, known)(latent_size)
 
 
 def make_optimizer(config: RunConfig) -> "keras.optimizers.Optimizer":

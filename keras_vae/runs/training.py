@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_vae.errors import invalid
-from keras_vae.runs.building import build_model, check_model, load_data, takes_labels
+from keras_vae.runs.building import build_model, check_model, load_data, num_classes, takes_labels
 from keras_vae.runs.config import RunConfig
 from keras_vae.runs.evaluating import examples
 from keras_vae.runs.run import Run, check_free
@@ -80,7 +80,7 @@ you mean 'beta-vae'?
         hint = "Set `validation`, or leave `patience` and `keep` out."
         raise invalid("validation", "some validation examples to find the best model by", None, hint)
     keras.utils.set_random_seed(config.seed)
-    model = build_model(config, splits.image_shape, splits.sizes["train"], _num_classes(config, splits))
+    model = build_model(config, splits.image_shape, splits.sizes["train"], num_classes(config, splits))
     guards = [NaNGuard()] if config.training.nan_guard else []
     recorder = RunRecorder(folder, replace(config, versions=versions()), overwrite)
     try:
@@ -99,15 +99,6 @@ you mean 'beta-vae'?
         if guard.diagnosis is not None:
             raise FloatingPointError(f"{guard.diagnosis} {folder} holds that model.")
     return Run.open(folder)
-
-
-def _num_classes(config: RunConfig, splits: "Splits") -> int | None:
-    if not takes_labels(config):
-        return None
-    labels = splits.arrays("train")[1]
-    if labels is None:
-        raise invalid("dataset", "a data set with labels, for this model", config.dataset.name)
-    return int(labels.max()) + 1
 
 
 @contextmanager

@@ -21,7 +21,11 @@ DRAWN = {
     "kl_per_dimension": lambda: plots.kl_per_dimension(np.linspace(0, 1, 9)),
     "latent_map": lambda: plots.latent_map(IMAGES[:, 0], np.arange(12) % 3, title="Map"),
     "manifold": lambda: plots.manifold(TABLE, column_values=range(4), title="Plane"),
+    "rate_distortion": lambda: plots.rate_distortion(
+        range(12), 90.0 - np.arange(12), betas=np.geomspace(0.1, 10, 12), front=range(12), title="Search"
+    ),
     "reconstructions": lambda: plots.reconstructions(IMAGES, IMAGES, title="Pairs"),
+    "search_progress": lambda: plots.search_progress([3.0, np.nan, 2.0], title="Search"),
     "training_curves": lambda: plots.training_curves({"loss": [2, 1], "val_loss": [3, 2]}),
     "traversals": lambda: plots.traversals(TABLE, kl=[1, 2, 3], column_values=range(4)),
 }

@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vae import runs
+from keras_vae import priors, runs
+from keras_vae.runs import building
 from keras_vae.runs.recorder import RunRecorder
 
 
@@ -213,3 +214,15 @@ def test_every_model_of_the_library_has_a_name():
 def test_data_are_scaled_as_the_likelihood_needs(tiny, likelihood, support):
     config = changed(changed(tiny, "model", likelihood=likelihood), "dataset", binarize=None)
     assert runs.load_data(config).support == support
+
+
+def test_a_prior_by_name():
+    def prior(name):
+        model = runs.ModelConfig(latent_size=3, options={"hidden": [4], "prior": name})
+        return building.build_model(runs.RunConfig(model=model), (4, 4, 1)).prior
+
+    assert isinstance(prior("normal-mixture"), priors.NormalMixture)
+    assert prior("normal-mixture").event_shape == (3,)
+    assert isinstance(prior("standard-normal"), priors.StandardNormal)
+    with pytest.raises(ValueError, match="Did you mean 'normal-mixture'"):
+        prior("normal-mixtures")

@@ -8,8 +8,10 @@ import keras
 import tensorflow as tf
 
 from keras_vae import networks
-from keras_vae.distributions import draws
+from keras_vae.distributions import GumbelCategorical
+from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid, lookup
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.conditions import condition_of, spread, takes_condition
 from keras_vae.models.latent_variable_model import LatentVariableModel
@@ -160,6 +162,7 @@ class SemiSupervisedVAE(LatentVariableModel):
     def classify(self, x: Any, batch_size: int = 512) -> tf.Tensor:
         """The probabilities of the classes, q(y|x) of M2 or q(y|z) at the mean of z of M1, `[N, K]`."""
         x = checks.check_batch("x", x, self.data_shape)
+        check_count("batch_size", batch_size)
         starts = range(0, max(len(x), 1), batch_size)
         return tf.concat([self._classify(x[start : start + batch_size]) for start in starts], axis=0)
 
@@ -208,7 +211,7 @@ class SemiSupervisedVAE(LatentVariableModel):
         if y is not None:
             return super()._terms_of(x, self._complete(x, y), num_samples, seed)
         log_qy = self.objective.log_probabilities(x)
-        classes = _drawn(log_qy, num_samples, seed)
+        classes = GumbelCategorical(log_qy).sample(num_samples, seed=fold_in(seed, _CLASS))
         every = tf.reshape(classes, [-1])
         q = self._posterior(spread(x, tf.size(every)), every, training=False)
         z = q.sample(seed=seed)
@@ -241,13 +244,5 @@ class SemiSupervisedVAE(LatentVariableModel):
 
     def _sample(self, num_samples: Any, seed: tf.Tensor, mean: bool, y: tf.Tensor | None) -> tf.Tensor:
         if y is None and self._enumerates:
-            y = _drawn(self.objective.log_py[tf.newaxis], num_samples, seed)[:, 0]
+            y = GumbelCategorical(self.objective.log_py).sample(num_samples, seed=fold_in(seed, _CLASS))
         return super()._sample(num_samples, seed, mean, y)
-
-
-def _drawn(log_probabilities: tf.Tensor, count: Any, seed: tf.Tensor) -> tf.Tensor:
-    """Classes, `[count, B]`, of `[B, K]` log-probabilities."""
-    ends = tf.cumsum(tf.exp(log_probabilities), axis=1)
-    shape = tf.stack([count, tf.shape(log_probabilities)[0], 1])
-    below = tf.cast(draws.uniform(shape, draws.fold_in(seed, _CLASS)) >= ends, tf.int32)
-    return tf.minimum(tf.reduce_sum(below, axis=2), log_probabilities.shape[1] - 1)

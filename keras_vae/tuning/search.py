@@ -23,6 +23,7 @@ from keras_vae.tuning.data import Data
 from keras_vae.tuning.distributed import Distribution
 from keras_vae.tuning.hypermodel import VAEHyperModel
 from keras_vae.tuning.results import SPEC, Search
+from keras_vae.tuning.resuming import mend, save_whole
 from keras_vae.tuning.space import Choice, Float, Int, Range
 from keras_vae.tuning.tuners import DEFAULT_TRIALS, TUNERS
 
@@ -159,6 +160,9 @@ def search(
                 **(limits if tuner != "hyperband" else {"max_epochs": epochs}),
             )
         made.distribution, made.say = distribution, say
+        if distribution is None:  # the chief sees to it in `serve`
+            save_whole(made.oracle)
+            mend(made.oracle)
         watchers = [*callbacks]
         if tensorboard:
             _describe(path / LOGS, model.space)

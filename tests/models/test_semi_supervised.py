@@ -66,6 +66,8 @@ def parts(model, y, num_samples=2000):
 
 def test_classifier_of_the_mixture_is_its_posterior(eagerly):
     np.testing.assert_allclose(exact().classify(X), np.exp(LOG_PXY - LOG_PX).T, atol=1e-5)
+    with pytest.raises(ValueError, match="batch_size"):
+        exact().classify(X, batch_size=0)
     np.testing.assert_array_equal(exact().classify(X, batch_size=7), exact().classify(X, batch_size=7))
     assert exact().classify(X, batch_size=7).shape == (30, 3)
 

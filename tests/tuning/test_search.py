@@ -234,6 +234,31 @@ def test_grid_takes_every_combination(tmp_path):
     assert combinations == {(1, 0.5), (1, 2.0), (3, 0.5), (3, 2.0)}
 
 
+class Interrupted(VAEHyperModel):
+    """Is interrupted in its second trial, the first time."""
+
+    wanted = True
+
+    def fit(self, hp, model, *args, **kwargs):
+        if hp.get("latent_size") == 2 and Interrupted.wanted:
+            Interrupted.wanted = False
+            raise KeyboardInterrupt
+        return super().fit(hp, model, *args, **kwargs)
+
+
+def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
+    said: list[str] = []
+    options = {"space": {"latent_size": [1, 2, 3]}, "tuner": "grid", "epochs": 1, "hypermodel": Interrupted}
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "s", **options, say=said.append)
+    found = Search.open(tmp_path / "s")
+    assert [trial.status for trial in found.trials] == ["completed", "running"]
+    found = run(tmp_path / "s", **options, say=said.append)
+    assert [trial.status for trial in found.trials] == ["completed"] * 3
+    assert sorted(trial.values["latent_size"] for trial in found.trials) == [1, 2, 3]
+    assert len(said) == 3
+
+
 def test_hyperband_goes_on_with_the_better(tmp_path):
     found = run(tmp_path / "s", tuner="hyperband", epochs=4)
     epochs = [json.loads((trial.folder / "trial.json").read_text()) for trial in found.trials]

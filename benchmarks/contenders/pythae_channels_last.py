@@ -1,7 +1,4 @@
-"""pythae's convolutional models with channels last, which its users would have to know of.
-
-On a CPU their convolutions take about half the time so.
-"""
+"""pythae's convolutional models with channels last, faster on a CPU, which its users would have to know of."""
 
 import dataclasses
 

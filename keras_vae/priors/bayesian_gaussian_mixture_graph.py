@@ -81,21 +81,25 @@ class BayesianGaussianMixtureGraph(GaussianMixtureGraph):
 
     def _make_weights(self) -> None:
         count, size, dtype = self.num_components, self.event_shape[0], self.variable_dtype
-        means = self._initial_means()[..., None]
-        covariance = tf.square(tf.cast(self.scale, dtype)) * tf.eye(size, batch_shape=[count], dtype=dtype)
-        ones = tf.ones([count], dtype)
-        shrinkage = ones[:, None, None] * (self.scale / self.spread) ** 2
-        prior = regression(tf.zeros_like(means), shrinkage, covariance, (size + 2.0) * ones)
-        # At first as if every component had seen its share of the data around its mean.
-        share = self.dataset_size / count
-        start = regression(means, shrinkage + share, covariance, (size + 2.0 + share) * ones)
-        self._belief = BeliefWeights(
-            self,
-            {"concentration": self.concentration * ones, **prior._asdict()},
-            {"concentration": (self.concentration + share) * ones, **start._asdict()},
-            self.dataset_size,
-            self.rate,
+        none = self._belief_after(tf.zeros([count, size], dtype), 0.0)
+        start = self._belief_after(self._initial_means(), self.dataset_size / count)
+        self._belief = BeliefWeights(self, none, start, self.dataset_size, self.rate)
+
+    def _belief_after(self, means: tf.Tensor, share: float) -> dict[str, tf.Tensor]:
+        """As if every component had seen `share` examples around its mean; of none, p(theta) for means 0."""
+        count, size = means.shape
+        covariance = tf.square(tf.cast(self.scale, means.dtype)) * tf.eye(
+            size, batch_shape=[count], dtype=means.dtype
         )
+        ones = tf.ones([count], means.dtype)
+        shrinkage = ones[:, None, None] * (self.scale / self.spread) ** 2
+        of_components = regression(
+            means[..., None], shrinkage + share, covariance, (size + 2.0 + share) * ones
+        )
+        return {"concentration": (self.concentration + share) * ones, **of_components._asdict()}
+
+    def _begin(self, means: tf.Tensor) -> None:
+        self._belief.assign(self._belief_after(means, self.dataset_size / self.num_components))
 
     def components(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         belief = self._belief.now()

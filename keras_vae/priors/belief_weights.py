@@ -40,8 +40,12 @@ class BeliefWeights:
             )
             for name, value in prior.items()
         }
+        self.assign(start)
+
+    def assign(self, values: dict[str, Any]) -> None:
+        """Sets q(theta) to the one of these natural parameters, by name."""
         for name, weight in self._weights.items():
-            weight.assign(start[name])
+            weight.assign(values[name])
 
     def now(self) -> dict[str, tf.Tensor]:
         """Natural parameters of q(theta) by name."""

@@ -46,7 +46,7 @@ class GaussianMixtureGraph(GraphicalModel):
             the cheaper one, and what the paper does.
         num_iterations: rounds of the coordinate ascent, at least 1; 10 by default, and only for "mean-field".
         spread: standard deviation of the means at first, which are drawn from a normal where there are
-            several, so that they can part.
+            several, so that they can part; `start_at` has a better beginning for them.
         scale: standard deviation of every component at first.
         seed: seed of the means at first.
 
@@ -94,14 +94,13 @@ class GaussianMixtureGraph(GraphicalModel):
         """The trainable weights; the Bayesian subclass has others."""
         size = self.event_shape[0]
         self._tril = tfb.FillScaleTriL(diag_shift=np.array(MIN_SCALE, self.variable_dtype))
-        start = self._tril.inverse(self.scale * tf.eye(size, dtype=self.variable_dtype))
         # In full precision wherever they are read, as inside a model's call.
         zeros = {"initializer": "zeros", "autocast": False}
         self.logits = self.add_weight(name="logits", shape=(self.num_components,), **zeros)
         self.loc = self.add_weight(name="loc", shape=(self.num_components, size), **zeros)
-        self.raw_scale = self.add_weight(name="raw_scale", shape=(self.num_components, *start.shape), **zeros)
-        self.loc.assign(self._initial_means())
-        self.raw_scale.assign(tf.tile(start[None], [self.num_components, 1]))
+        entries = size * (size + 1) // 2
+        self.raw_scale = self.add_weight(name="raw_scale", shape=(self.num_components, entries), **zeros)
+        self._begin(self._initial_means())
 
     def _initial_means(self) -> tf.Tensor:
         shape = (self.num_components, self.event_shape[0])
@@ -109,6 +108,47 @@ class GaussianMixtureGraph(GraphicalModel):
             return tf.zeros(shape, self.variable_dtype)
         means = keras.initializers.RandomNormal(stddev=self.spread, seed=self.seed)
         return tf.convert_to_tensor(means(shape, self.variable_dtype))
+
+    def start_at(self, codes: Any, seed: int = 0) -> None:
+        """Begins again with the means where k-means finds the centres of codes; all else as it was built.
+
+        Call it before training, with what the encoder makes of the data at first. From means drawn at random
+        some components have two clusters and others share one, and training seldom leaves that.
+
+        Args:
+            codes: `[N, D]`, at least as many as components; for a model, `vae.encoder(x).mean()`.
+            seed: of k-means, an integer >= 0; the best of ten beginnings is taken.
+
+        Raises:
+            ValueError: for codes of another shape, too few or not finite, and for a wrong seed.
+            ImportError: if scikit-learn is missing.
+
+        Example:
+
+        >>> prior = GaussianMixtureGraph(1, num_components=2)
+        >>> prior.start_at([[-3.0], [-1.0], [4.0], [6.0]])
+        >>> sorted(prior.components()[1].numpy().ravel().tolist())
+        [-2.0, 5.0]
+        """
+        codes = np.asarray(codes, np.float64)
+        check_count("seed", seed, 0)
+        count, size = self.num_components, self.event_shape[0]
+        if codes.ndim != 2 or codes.shape[1] != size or len(codes) < count:
+            raise invalid("codes", f"shape [N, {size}], N at least {count}", f"shape {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise invalid("codes", "finite codes", "codes with NaN or infinity")
+        # Here, since importing it takes a second.
+        from sklearn.cluster import KMeans
+
+        found = KMeans(count, n_init=10, random_state=seed).fit(codes)
+        self._begin(tf.convert_to_tensor(found.cluster_centers_, self.variable_dtype))
+
+    def _begin(self, means: tf.Tensor) -> None:
+        """Sets the weights to what they are at first, with these means, `[K, D]`."""
+        start = self._tril.inverse(self.scale * tf.eye(self.event_shape[0], dtype=self.variable_dtype))
+        self.logits.assign(tf.zeros_like(self.logits))
+        self.loc.assign(means)
+        self.raw_scale.assign(tf.tile(start[None], [self.num_components, 1]))
 
     def components(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """log pi_k, mu_k and the Cholesky factor of Sigma_k: `[K]`, `[K, D]` and `[K, D, D]`.

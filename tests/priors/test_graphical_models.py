@@ -302,6 +302,43 @@ def test_one_component_is_a_normal_either_way():
         np.testing.assert_allclose(tf.linalg.diag_part(q.covariance()), 1.0 / precision, rtol=1e-5)
 
 
+@MIXTURES
+def test_a_start_at_codes_has_the_centres_of_clusters_and_all_else_as_built(build):
+    """Clusters so far apart that k-means cannot but find them: their centres are their means."""
+    centres = np.array([[9.0, 0.0], [-9.0, 3.0], [0.0, -9.0]])
+    codes = np.repeat(centres, 10, axis=0) + np.random.default_rng(0).normal(size=(30, D))
+    prior = shaped(build(spread=2.0, scale=0.5))
+    prior.start_at(codes)
+    log_weights, loc, scale = prior.components()
+    order = np.argsort(loc[:, 0])
+    expected = codes.reshape(K, 10, D).mean(axis=1)
+    np.testing.assert_allclose(loc.numpy()[order], expected[np.argsort(expected[:, 0])], rtol=1e-5)
+    built = build(spread=2.0, scale=0.5).components()
+    np.testing.assert_allclose(log_weights, built[0], rtol=1e-5)
+    # The square of a far mean is added and taken away again in single precision.
+    np.testing.assert_allclose(scale, built[2], rtol=1e-3, atol=1e-3)
+    # Nothing is left of what was learned before.
+    again = build(spread=2.0, scale=0.5)
+    again.start_at(codes)
+    for one, other in zip(prior.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@MIXTURES
+@pytest.mark.parametrize(
+    "codes", [np.zeros([9, D + 1]), np.zeros([9]), np.zeros([K - 1, D]), np.full([9, D], np.nan)]
+)
+def test_codes_that_are_no_start(build, codes):
+    with pytest.raises(ValueError, match="`codes`"):
+        build().start_at(codes)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_bad_seed_of_a_start(seed):
+    with pytest.raises(ValueError, match="`seed`"):
+        GRAPHS["mixture"]().start_at(np.eye(9, D), seed=seed)
+
+
 def test_branches_are_unbiased_in_value_and_gradient():
     """Against the exact second moments of the mixture, and their gradients by evidence and weights."""
     prior = shaped(priors.GaussianMixtureGraph(D, K, spread=2.0))

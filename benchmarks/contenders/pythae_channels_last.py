@@ -1,4 +1,4 @@
-"""pythae's convolutional models with channels last, faster on a CPU, which its users would have to know of."""
+"""pythae's convolutional models with channels last: faster on a CPU, for users who know of it."""
 
 import dataclasses
 

@@ -136,7 +136,8 @@ class Search:
         names = list(dict.fromkeys(name for trial in self.trials for name in trial.values))
         metric = self.goal.metric
         columns = [*dict.fromkeys(["rate", "distortion", "val_elbo", "val_log_likelihood", metric])]
-        starred = {trial.id for trial in (self.front() if self.goal.is_front else [self.best()])}
+        best = [self.best()] if self.completed else []
+        starred = {trial.id for trial in (self.front() if self.goal.is_front else best)}
         rows = [["trial", *names, *columns, "active", "epochs", "seconds", ""]]
         for trial in self.trials:
             active = trial.figures.get("active_units")

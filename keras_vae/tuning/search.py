@@ -153,7 +153,7 @@ def search(
                 objective=goal.objective,
                 directory=str(path.parent),
                 project_name=path.name,
-                seed=seed,
+                seed=seed + 1,  # KerasTuner takes 0 for none
                 executions_per_trial=executions_per_trial,
                 max_consecutive_failed_trials=10**9,
                 overwrite=False,
@@ -167,7 +167,10 @@ def search(
         if tensorboard:
             _describe(path / LOGS, model.space)
             watchers.append(keras.callbacks.TensorBoard(path / LOGS))
-        made.search(epochs=epochs, callbacks=watchers, verbose=0)
+        try:
+            made.search(epochs=epochs, callbacks=watchers, verbose=0)
+        except keras_tuner.errors.FatalRuntimeError as error:
+            raise error.__cause__ or error from None
     return Search.open(path)
 
 

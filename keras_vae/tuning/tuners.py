@@ -52,6 +52,9 @@ class Recording:
         self.hypermodel.keep = keep
         try:
             return super().run_trial(trial, *args, **kwargs)  # type: ignore[misc]
+        except OSError as error:
+            # No fault of the trial: a full disk fails all. It is run again when the search goes on.
+            raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
         finally:
             self.hypermodel.keep = None
 

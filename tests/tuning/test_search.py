@@ -1,5 +1,6 @@
 """Searches from data to a folder, and back."""
 
+import errno
 import json
 import os
 import stat
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_vae import evaluation, tuning
-from keras_vae.runs import DatasetConfig, ModelConfig, RunConfig, TrainingConfig
+from keras_vae.runs import DatasetConfig, ModelConfig, RunConfig, TrainingConfig, files
 from keras_vae.tuning import Search, VAEHyperModel, search
 
 SHAPE = (4, 4, 1)
@@ -218,6 +219,18 @@ def test_where_all_fail_the_reason_is_told(tmp_path):
     found = run(tmp_path / "s", space={"latent_size": [1, 2]}, tuner="grid", hypermodel=Hopeless, epochs=1)
     with pytest.raises(ValueError, match=r"completed trial.*no such device"):
         found.best()
+    assert found.table().count("failed no such device") == 2
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_the_same_seed_proposes_the_same_values(tmp_path, tuner):
+    def proposed(name, seed):
+        found = run(tmp_path / name, tuner=tuner, seed=seed, hypermodel=Hopeless, max_trials=2)
+        return [trial.values for trial in found.trials]
+
+    first = proposed("a", 0)
+    assert proposed("b", 0) == first
+    assert proposed("c", 1) != first
 
 
 class Hopeless(VAEHyperModel):
@@ -257,6 +270,25 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
     assert [trial.status for trial in found.trials] == ["completed"] * 3
     assert sorted(trial.values["latent_size"] for trial in found.trials) == [1, 2, 3]
     assert len(said) == 3
+
+
+def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path, monkeypatch):
+    options = {"space": {"latent_size": [1, 2, 3]}, "tuner": "grid", "epochs": 1}
+    write = files.write
+
+    def full(path, writer):
+        if path.name == "model.keras" and path.parent.name.endswith("1"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, writer)
+
+    monkeypatch.setattr(files, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path / "s", **options)
+    assert [trial.status for trial in Search.open(tmp_path / "s").trials] == ["completed", "running"]
+    monkeypatch.setattr(files, "write", write)
+    found = run(tmp_path / "s", **options)
+    assert [trial.status for trial in found.trials] == ["completed"] * 3
+    assert sorted(trial.values["latent_size"] for trial in found.trials) == [1, 2, 3]
 
 
 def test_hyperband_goes_on_with_the_better(tmp_path):

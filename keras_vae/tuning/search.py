@@ -21,6 +21,7 @@ from keras_vae.runs.config import FORMAT, RunConfig, read_json
 from keras_vae.tuning import goals
 from keras_vae.tuning.data import Data
 from keras_vae.tuning.distributed import Distribution
+from keras_vae.tuning.holding import LOCK, held
 from keras_vae.tuning.hypermodel import VAEHyperModel
 from keras_vae.tuning.results import SPEC, Search
 from keras_vae.tuning.resuming import mend, save_whole
@@ -95,7 +96,7 @@ def search(
 
     Raises:
         ValueError: before any training, for an unknown name, a bad range, data that the objective cannot be
-            made from, or the folder of another search.
+            made from, or the folder of another search or one that a search is writing into now.
         OSError: where the folder cannot be written; what it held stays.
 
     Reference: Alemi et al., Fixing a Broken ELBO, 2018 (rate and distortion); Li et al., Hyperband, 2018.
@@ -145,6 +146,9 @@ def search(
     }
     _claim(path, spec, distribution)
     with contextlib.ExitStack() as stack:
+        if _writes(distribution):
+            stack.enter_context(held(path))
+            files.write_json(path / SPEC, spec)
         if distribution is not None:
             stack.enter_context(distribution.environment())
         with contextlib.redirect_stdout(None):  # KerasTuner prints what it reloads
@@ -209,17 +213,21 @@ def _fingerprint(data: Data) -> dict[str, Any]:
 
 
 def _claim(path: Path, spec: dict[str, Any], distribution: Distribution | None) -> None:
-    """Writes what is searched into the folder, or sees that the folder holds the same search."""
+    """Makes the folder, or sees that it holds the same search."""
     if path.exists() and not path.is_dir():
         raise invalid("output", "a folder", f"the file {path}")
     if distribution is not None and distribution.role == "worker":
         _wait_for(path / SPEC, distribution)
     if (path / SPEC).is_file():
         _check_same(path, spec)
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(one.name != LOCK for one in path.iterdir()):
         raise invalid("output", "a new folder, or one of a search", f"{path}, which holds other files")
-    if distribution is None or distribution.role == "chief":
-        files.write_json(path / SPEC, spec)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _writes(distribution: Distribution | None) -> bool:
+    """Whether this process writes what all of the search share: it is alone, or the chief."""
+    return distribution is None or distribution.role == "chief"
 
 
 def _wait_for(file: Path, distribution: Distribution) -> None:

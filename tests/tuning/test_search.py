@@ -178,6 +178,19 @@ def test_the_folder_of_another_search_is_refused_and_kept(finished, other):
     assert (found.folder / "search.json").read_text() == before
 
 
+def test_a_folder_that_a_search_is_writing_into_is_refused(tmp_path):
+    folder, refusals = tmp_path / "s", []
+
+    def search_again(line):
+        with pytest.raises(ValueError, match=rf"held by process {os.getpid()} on .*Wait until") as refused:
+            run(folder, max_trials=1)
+        refusals.append(refused)
+
+    run(folder, max_trials=1, say=search_again)
+    assert len(refusals) == 1
+    assert len(run(folder, max_trials=2).trials) == 2  # it is free again
+
+
 def test_folders_of_other_things_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="which holds other files"):

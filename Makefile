@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup demo test lint types check format bench dist clean
+.PHONY: help setup demo test test-serving lint types check format bench dist clean
 
 help:  ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): requirements.txt setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "keras_vae needs Python 3.11: set PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -25,6 +25,9 @@ demo: $(READY)  ## train on embedded digits, evaluate, draw pictures, export Sav
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope -q
+
+test-serving: $(READY)  ## run the serving contract; with tensorflow_model_server, where that is on PATH
+	$(BIN)/python -m pytest -q tests/serving/test_contract.py
 
 lint: $(READY)  ## style
 	$(BIN)/ruff check .

@@ -11,7 +11,15 @@ VERSION = re.search(
 ).group(1)
 
 TEST = ["pytest>=8", "pytest-xdist>=3", "scipy>=1.11", "ruff>=0.9", "mypy>=1.14"]
-SERVING = ["grpcio>=1.60", "tensorflow-serving-api>=2.20,<2.22"]
+SERVING = [
+    "grpcio>=1.60",
+    "tensorflow-serving-api>=2.20,<2.22",
+    "starlette>=0.40",
+    "uvicorn>=0.30",
+    "httpx>=0.27",
+    "prometheus-client>=0.20",
+]
+CONVERT = ["tf2onnx>=1.16", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=1.2"]
 DOCS = ["jupytext>=1.16", "notebook>=7"]
 
 setup(
@@ -22,7 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_vae", "keras_vae.*"]),
-    package_data={"keras_vae": ["py.typed"]},
+    package_data={"keras_vae": ["py.typed", "serving/templates/*"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.20,<2.22",
@@ -41,10 +49,11 @@ setup(
         "numpy>=1.26",
     ],
     extras_require={
-        "test": TEST,
+        "test": [*TEST, *SERVING, *CONVERT],
         "serving": SERVING,
+        "convert": CONVERT,
         "docs": DOCS,
-        "dev": [*TEST, *SERVING, *DOCS, "build>=1"],
+        "dev": [*TEST, *SERVING, *CONVERT, *DOCS, "build>=1"],
     },
     entry_points={"console_scripts": ["keras-vae=keras_vae.cli:main"]},
     classifiers=[

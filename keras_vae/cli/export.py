@@ -16,10 +16,35 @@ def export(
         typer.Option(
             "--output",
             "-o",
-            help="Folder and name: NAME_encoder and NAME_decoder are written, each with its next version.",
+            help=(
+                "Folder and name: NAME_encoder, NAME_decoder and NAME_model are written, each with its next "
+                "version."
+            ),
             show_default="saved_models/RUN",
         ),
     ] = None,
+    images: Annotated[
+        str,
+        typer.Option(
+            "--images",
+            help=(
+                "How images go in and out: float32, as the model takes them; uint8, 0 to 255; or encoded, "
+                "PNG and JPEG in, PNG out."
+            ),
+        ),
+    ] = "float32",
+    anomaly_score: Annotated[
+        str | None,
+        typer.Option(
+            "--anomaly-score",
+            help="negative_elbo, reconstruction or negative_log_likelihood.",
+            show_default="the first that the model has",
+        ),
+    ] = None,
 ) -> None:
-    """Export encoder and decoder of a run as versioned SavedModels for TensorFlow Serving."""
-    steps.export(Run.open(run), output or Path("saved_models") / run.resolve().name)
+    """Export a run as versioned SavedModels for TensorFlow Serving.
+
+    The encoder, the decoder, and the whole model: reconstructions, log-likelihoods and anomaly scores.
+    """
+    folder = output or Path("saved_models") / run.resolve().name
+    steps.export(Run.open(run), folder, images, anomaly_score)

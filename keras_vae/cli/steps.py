@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from keras_vae.cli.library import load_library
+from keras_vae.errors import invalid, lookup
 from keras_vae.runs import Run, RunConfig
 
 NUM_SAMPLES = 500
@@ -85,11 +88,43 @@ def draw(run: Run) -> None:
         typer.echo(f"Picture: {path}")
 
 
-def export(run: Run, folder: Path) -> None:
-    """Exports encoder and decoder and says where they are."""
+def export(run: Run, folder: Path, images: str = "float32", anomaly_score: str | None = None) -> None:
+    """Exports the model's servables and says where they are."""
     run.check_model()
     load_library()
     from keras_vae import serving
+    from keras_vae.evaluation.anomaly import SCORES
+    from keras_vae.runs.building import transform_of
+    from keras_vae.serving.images import FORMATS
 
-    for half, path in serving.export(run.load_model(), folder).items():
-        typer.echo(f"{half.capitalize()}: {path}")
+    # Before the model is read.
+    lookup("images", images, FORMATS)
+    if anomaly_score is not None:
+        lookup("anomaly_score", anomaly_score, SCORES)
+    transform = None if images == "float32" else transform_of(run.config)
+    paths = serving.export(
+        run.load_model(), folder, images=images, transform=transform, anomaly_score=anomaly_score, run=run
+    )
+    for part, path in paths.items():
+        typer.echo(f"{part.capitalize()}: {path}")
+
+
+def convert(run: Run, folder: Path, target: str, quantization: str | None = None) -> None:
+    """Converts encoder and decoder and says where they are."""
+    run.check_model()
+    load_library()
+    from keras_vae.serving import litert, onnx
+
+    # What is missing or misspelt is told before the model is read.
+    module: Any = lookup("to", target, {"litert": litert, "onnx": onnx})
+    litert.check_quantization(quantization)
+    if quantization is not None and module is not litert:
+        raise invalid("quantization", "none for formats other than litert", quantization)
+    write: Any = partial(litert.to_litert, quantization=quantization)
+    if module is onnx:
+        onnx.require_packages()
+        write = onnx.to_onnx
+    model = run.load_model()
+    for part in ("encoder", "decoder"):
+        path = folder.with_name(f"{folder.name}_{part}{module.SUFFIX}")
+        typer.echo(f"{part.capitalize()}: {write(model, path, part=part)}")

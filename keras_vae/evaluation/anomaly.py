@@ -14,30 +14,43 @@ from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import LatentVariableModel, estimates
 
 
-class _Score(NamedTuple):
-    """of: model, x and the options of the estimate -> `[N]`, in nats."""
+class Score(NamedTuple):
+    """of: estimates, model, x and the options of the estimate -> `[N]`, in nats.
+
+    The estimates are `models.estimates`, or another module with its `elbo`, `elbo_parts` and
+    `log_likelihood`, such as the one for signatures, `serving.estimates`.
+    """
 
     of: Callable[..., tf.Tensor]
     needs_density: bool
 
 
-def _negative_elbo(model: LatentVariableModel, x: np.ndarray, **options: Any) -> tf.Tensor:
-    return -estimates.elbo(model, x, **options)
+def _negative_elbo(by: Any, model: LatentVariableModel, x: Any, **options: Any) -> tf.Tensor:
+    return -by.elbo(model, x, **options)
 
 
-def _reconstruction(model: LatentVariableModel, x: np.ndarray, **options: Any) -> tf.Tensor:
-    return estimates.elbo_parts(model, x, **options)["reconstruction"]
+def _reconstruction(by: Any, model: LatentVariableModel, x: Any, **options: Any) -> tf.Tensor:
+    return by.elbo_parts(model, x, **options)["reconstruction"]
 
 
-def _negative_log_likelihood(model: LatentVariableModel, x: np.ndarray, **options: Any) -> tf.Tensor:
-    return -estimates.log_likelihood(model, x, **options).log_likelihood
+def _negative_log_likelihood(by: Any, model: LatentVariableModel, x: Any, **options: Any) -> tf.Tensor:
+    return -by.log_likelihood(model, x, **options).log_likelihood
 
 
-_SCORES = {
-    "negative_elbo": _Score(_negative_elbo, needs_density=True),
-    "reconstruction": _Score(_reconstruction, needs_density=False),
-    "negative_log_likelihood": _Score(_negative_log_likelihood, needs_density=True),
+SCORES = {
+    "negative_elbo": Score(_negative_elbo, needs_density=True),
+    "reconstruction": Score(_reconstruction, needs_density=False),
+    "negative_log_likelihood": Score(_negative_log_likelihood, needs_density=True),
 }
+
+
+def get_score(argument: str, name: str, model: LatentVariableModel) -> Score:
+    """The score of that name; a `ValueError` for one that is not known or that the model does not have."""
+    chosen = lookup(argument, name, SCORES)
+    if chosen.needs_density and not estimates.has_density(model):
+        others = ", ".join(repr(name) for name, other in SCORES.items() if not other.needs_density)
+        raise invalid(argument, f"{others}, as q(z|x) of this model has no density", name)
+    return chosen
 
 
 def anomaly_auroc(
@@ -97,18 +110,14 @@ def anomaly_auroc(
     >>> anomaly_auroc(model, x, [0, 0, 1, 1, 0], score="reconstruction").mean.__round__(3)
     0.667
     """
-    chosen = lookup("score", score, _SCORES)
+    lookup("score", score, SCORES)
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
     check_count("seed", seed, 0)
     data, given = checked_arrays(model, x, y)
     labels = _checked_labels(is_anomaly, len(data))
-    if chosen.needs_density and not estimates.has_density(model):
-        others = ", ".join(repr(name) for name, other in _SCORES.items() if not other.needs_density)
-        raise invalid("score", f"{others}, as q(z|x) of this model has no density", score)
-    values = chosen.of(
-        model, data, num_samples=num_samples, batch_size=batch_size, seed=model._seed_or_next(seed), y=given
-    )
+    options = {"num_samples": num_samples, "batch_size": batch_size, "seed": model._seed_or_next(seed)}
+    values = get_score("score", score, model).of(estimates, model, data, y=given, **options)
     return _area(np.asarray(values, np.float64), labels)
 
 

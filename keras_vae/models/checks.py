@@ -170,10 +170,16 @@ def check_batch(name: str, value: Any, shape: tuple, any_batch: bool = False) ->
 
 def support_of(decoder: keras.layers.Layer) -> Support:
     """The support of the distribution layer that ends a decoder; the reals where it cannot be told."""
-    layer: Any = decoder
+    layer = last_layer(decoder)
+    return layer.support if isinstance(layer, DistributionLayer) else REAL
+
+
+def last_layer(network: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer that ends a network, in the innermost of nested models."""
+    layer: Any = network
     while getattr(layer, "layers", None):
         layer = layer.layers[-1]
-    return layer.support if isinstance(layer, DistributionLayer) else REAL
+    return layer
 
 
 _NOT_DATA = (list, tuple, dict, str, bytes, int, float, tf.RaggedTensor, tf.SparseTensor)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -23,6 +23,9 @@ MAX_PAIRS = 8192
 MAX_ACTIVATIONS = 2**26
 
 Progress = Callable[[int, int], None]
+# A number of draws; signatures of exported models have it in a scalar int32 tensor.
+Count: TypeAlias = int | tf.Tensor
+Total = TypeVar("Total")
 
 
 class Estimate(NamedTuple):
@@ -66,15 +69,32 @@ def elbo_parts(
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
     batch_size = min(batch_size, max(1, max_pairs(model) // num_samples))
-    of_density, of_point = ELBO(), Reconstruction()
+    has_kl = needs_density or has_density(model)
 
     def parts(batch, given, seed):
-        terms = model.estimate_terms(batch, given, num_samples, seed)
-        bounded = needs_density or deterministic.has_density(terms.q)
-        return (of_density if bounded else of_point).parts(terms)
+        return batch_parts(model, batch, given, num_samples, seed, has_kl)
 
-    compiled = _compiled(model, ("elbo", num_samples, needs_density), parts)
+    compiled = _compiled(model, ("elbo", num_samples, has_kl), parts)
     return _map_batches(model, compiled, x, y, batch_size, seed, progress)
+
+
+def batch_parts(
+    model: Any, x: tf.Tensor, y: tf.Tensor | None, num_samples: Count, seed: tf.Tensor, has_kl: bool
+) -> dict[str, tf.Tensor]:
+    """What `elbo_parts` computes of one batch, each `[B]`, in chunks of `max_pairs` draws at most."""
+    objective = ELBO() if has_kl else Reconstruction()
+    chunk = max_pairs(model)
+
+    def shares(draws, index):
+        own = tf.where(num_samples > chunk, fold_in(seed, index), seed)
+        parts = objective.parts(model.estimate_terms(x, y, draws, own))
+        return {name: part * tf.cast(draws / num_samples, part.dtype) for name, part in parts.items()}
+
+    def add(total, fresh):
+        return {name: total[name] + fresh[name] for name in total}
+
+    none = dict.fromkeys(objective.part_names, tf.zeros(tf.shape(x)[:1]))
+    return _over_chunks(shares, add, none, num_samples, chunk)
 
 
 @falls_back
@@ -92,35 +112,72 @@ def log_likelihood(
     check_count("batch_size", batch_size)
     batch_size = max(1, min(batch_size, len(x)))
     chunk = min(num_samples, max(1, max_pairs(model) // batch_size))
-    # The first chunk holds what the others leave, so that they are all of one size.
-    num_chunks = (num_samples - 1) // chunk
-    first = num_samples - num_chunks * chunk
-
-    def moments(batch, given, seed, draws):
-        log_weights = model.estimate_terms(batch, given, draws, seed).log_weights
-        peak = tf.reduce_max(log_weights, axis=0)
-        scaled = tf.exp(log_weights - _finite(peak))
-        return peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0)
 
     def estimate(batch, given, seed):
-        def add(i, total):
-            fresh = moments(batch, given, fold_in(seed, i), chunk)
-            return i + 1, _merge(total, fresh)
-
-        total = moments(batch, given, fold_in(seed, num_chunks), first)
-        _, total = tf.while_loop(
-            lambda i, total: i < num_chunks, add, (tf.constant(0), total), parallel_iterations=1
-        )
-        return _finish(total, num_samples)
+        return batch_estimate(model, batch, given, num_samples, chunk, seed)
 
     compiled = _compiled(model, ("log_likelihood", num_samples, chunk), estimate)
     return Estimate(**_map_batches(model, compiled, x, y, batch_size, seed, progress))
 
 
+def batch_estimate(
+    model: Any,
+    x: tf.Tensor,
+    y: tf.Tensor | None,
+    num_samples: Count,
+    chunk: Count,
+    seed: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """The fields of an `Estimate` of one batch, from `chunk` draws at once; both numbers may be tensors."""
+
+    def moments(draws, index):
+        log_weights = model.estimate_terms(x, y, draws, fold_in(seed, index)).log_weights
+        peak = tf.reduce_max(log_weights, axis=0)
+        scaled = tf.exp(log_weights - _finite(peak))
+        return peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0)
+
+    zeros = tf.zeros(tf.shape(x)[:1])
+    none = (zeros - np.inf, zeros, zeros)
+    return _finish(_over_chunks(moments, _merge, none, num_samples, chunk), num_samples)
+
+
+def _over_chunks(
+    of_chunk: Callable[[Count, Count], Total],
+    merge: Callable[[Total, Total], Total],
+    none: Total,
+    num_samples: Count,
+    chunk: Count,
+) -> Total:
+    """Merges `of_chunk(draws, index)` of all chunks, whose draws add up to `num_samples`.
+
+    The last index has what the others leave, so that they are all of one size.
+    """
+    last = (num_samples - 1) // chunk
+    rest = num_samples - last * chunk
+    if tf.is_tensor(num_samples):
+
+        def next_chunk(i, total):
+            fresh = of_chunk(tf.where(i < last, chunk, rest), i)
+            return i + 1, merge(total, tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), fresh))
+
+        return _loop(next_chunk, last + 1, none)
+    # Known numbers give known shapes, which XLA asks for.
+    total = of_chunk(rest, last)
+    return _loop(lambda i, total: (i + 1, merge(total, of_chunk(chunk, i))), last, total) if last else total
+
+
+def _loop(body: Callable[[tf.Tensor, Total], tuple[tf.Tensor, Total]], times: Count, total: Total) -> Total:
+    return tf.while_loop(lambda i, _: i < times, body, (tf.constant(0), total), parallel_iterations=1)[1]
+
+
 def has_density(model: Any) -> bool:
-    """Whether q(z|x) has a density, as all but deterministic and implicit posteriors do."""
+    """Whether q(z|x) and p(z) have densities, as all but deterministic and implicit ones do."""
     given = None if model.condition is None else model.condition.probe()
-    return deterministic.has_density(model.encode(checks.probe(model.data_shape), given))
+    return _have_densities(model.encode(checks.probe(model.data_shape), given), model.prior.given(given))
+
+
+def _have_densities(q: Any, p_z: Any) -> bool:
+    return deterministic.has_density(q) and deterministic.has_density(p_z)
 
 
 def max_pairs(model: Any) -> int:
@@ -152,13 +209,14 @@ def _finite(peak: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.equal(peak, -np.inf), tf.zeros_like(peak), peak)
 
 
-def _finish(total: tuple[tf.Tensor, ...], num_samples: int) -> dict[str, tf.Tensor]:
+def _finish(total: tuple[tf.Tensor, ...], num_samples: Count) -> dict[str, tf.Tensor]:
     peak, first, second = total
-    mean = first / num_samples
-    variance = tf.maximum(second / num_samples - tf.square(mean), 0.0)
+    count = tf.cast(num_samples, first.dtype)
+    mean = first / count
+    variance = tf.maximum(second / count - tf.square(mean), 0.0)
     return {
         "log_likelihood": peak + tf.math.log(mean),
-        "standard_error": tf.sqrt(variance / (num_samples - 1)) / mean,
+        "standard_error": tf.sqrt(variance / (count - 1.0)) / mean,
         "effective_samples": tf.square(first) / second,
     }
 

@@ -367,7 +367,7 @@ class LatentVariableModel(ResidentTrainer):
             q=self._posterior(x if inputs is None else inputs, y, training),
             prior=self.prior,
             decode=lambda z: self._likelihood(z, y, training),
-            num_samples=num_samples or self.objective.num_samples,
+            num_samples=self.objective.num_samples if num_samples is None else num_samples,
             seed=seed,
             step=self.step,
             sample_weight=sample_weight,

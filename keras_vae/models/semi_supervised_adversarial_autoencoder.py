@@ -137,8 +137,11 @@ class SemiSupervisedAdversarialAutoencoder(LatentVariableModel):
         """
         x = checks.check_batch("x", x, self.data_shape)
         size = check_count("batch_size", batch_size)
-        batches = [self.encode(x[i : i + size]).class_logits for i in range(0, max(1, len(x)), size)]
-        return tf.nn.softmax(tf.concat(batches, axis=0))
+        starts = range(0, max(1, len(x)), size)
+        return tf.concat([self._classify(x[start : start + size]) for start in starts], axis=0)
+
+    def _classify(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(self.encode(x).class_logits)
 
     def get_config(self) -> dict[str, Any]:
         # The encoder says how many classes there are.

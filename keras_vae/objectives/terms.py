@@ -29,7 +29,7 @@ class Terms:
         prior: gives p(z).
         decode: maps latents `[N] + latent` to p(x|z), batch shape `[N]`.
         encode: maps data `[N] + event` to q(z|x), as `q` was made of the batch.
-        num_samples: S, draws of z per example.
+        num_samples: S, draws of z per example; estimates may give an int32 tensor, `[]`.
         seed: int32 `[2]`, stateless seed of the draws.
         step: training steps taken so far, scalar.
         sample_weight: weights of the examples, `[B]`, or None. Parts are weighted when they are reduced; only
@@ -45,7 +45,7 @@ class Terms:
         q: tfd.Distribution,
         prior: Prior,
         decode: Callable[[tf.Tensor], tfd.Distribution],
-        num_samples: int,
+        num_samples: int | tf.Tensor,
         seed: tf.Tensor,
         step: tf.Tensor | int = 0,
         sample_weight: tf.Tensor | None = None,
@@ -114,7 +114,7 @@ class Terms:
     def log_px(self) -> tf.Tensor:
         """log p(x|z), `[S, B]`."""
         x = tf.cast(self.x, self.p.dtype)
-        if self.num_samples > 1:
+        if tf.is_tensor(self.num_samples) or self.num_samples > 1:
             x = merge_samples(tf.broadcast_to(x, tf.concat([[self.num_samples], tf.shape(x)], 0)))
         return tf.reshape(self.p.log_prob(x), tf.shape(self.z)[:2])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from keras_vae import LatentVariableModel
-    from keras_vae.datasets import Splits
+    from keras_vae.datasets import Splits, Transform
     from keras_vae.layers.distribution_layer import DistributionLayer
 
 # The data that a likelihood's support asks for, where the config leaves the scale open.
@@ -94,12 +94,19 @@ def scale_of(config: RunConfig) -> str:
 
 def unit_transform(config: RunConfig) -> "Callable[[np.ndarray], np.ndarray]":
     """The function that takes values of the model's scale to [0, 1], to be shown as images."""
+    transform = transform_of(config)
+    return lambda x: transform.to_unit(x).numpy()
+
+
+def transform_of(config: RunConfig) -> "Transform":
+    """How the data of a run are made of images, but for draws at random."""
     from keras_vae.datasets import Transform
 
     scale = scale_of(config)
-    # Mean and deviation of each channel are the training set's, which is read for them.
-    transform = load_data(config).transform if scale == "standard" else Transform(scale=scale)
-    return lambda x: transform.to_unit(x).numpy()
+    if scale == "standard":
+        # Mean and deviation of each channel are the training set's, which is read for them.
+        return load_data(config).transform
+    return Transform(scale, "threshold" if config.dataset.binarize == "threshold" else "keep")
 
 
 def _likelihood(config: RunConfig, image_shape: tuple[int, ...]) -> "DistributionLayer":

@@ -134,7 +134,9 @@ class Run:
             return keras.saving.load_model(self.model_path)
         except Exception as error:  # whatever a damaged archive makes of Keras
             reason = " ".join(str(error).split())
-            raise invalid("run", f"a readable {MODEL}", f"{self.model_path} ({reason})") from error
+            # Keras does not run such code either, and says so at the end of a long message.
+            hint = "Code in a Lambda layer is not run from a file." if "`Lambda` layer" in reason else ""
+            raise invalid("run", f"a readable {MODEL}", f"{self.model_path} ({reason})", hint) from error
 
     def check_model(self) -> None:
         """Raises the `ValueError` for a run whose training ended before there was a model."""

@@ -1,8 +1,22 @@
-"""Trained models as SavedModels: encoder and decoder, versioned, with named and seeded signatures.
+"""Trained models as SavedModels: encoder, decoder and the whole, versioned, with named and seeded signatures.
 
 What is exported needs TensorFlow alone to run: no keras_vae, no Python, no state that a call changes.
 """
 
+from keras_vae.serving.client import TLS, Client, Retries, ServerUnreachable, ServingError
+from keras_vae.serving.configuration import write_configuration
 from keras_vae.serving.export import export
+from keras_vae.serving.litert import to_litert
+from keras_vae.serving.onnx import to_onnx
 
-__all__ = ["export"]
+__all__ = [
+    "TLS",
+    "Client",
+    "Retries",
+    "ServerUnreachable",
+    "ServingError",
+    "export",
+    "to_litert",
+    "to_onnx",
+    "write_configuration",
+]

@@ -71,11 +71,22 @@ def test_export_writes_the_next_version(command, trained, tmp_path, monkeypatch)
     for version in ("1", "2"):
         done = command("export", folder)
         assert done.exit_code == 0, done.output
-        for half in ("encoder", "decoder"):
-            path = f"saved_models/tiny_{half}/{version}"
+        for part in ("encoder", "decoder", "model"):
+            path = f"saved_models/tiny_{part}/{version}"
             assert path in done.stdout and tf.saved_model.contains_saved_model(path)
-    assert command("export", folder, "--output", "elsewhere/net").exit_code == 0
-    assert tf.saved_model.contains_saved_model("elsewhere/net_decoder/1")
+
+
+def test_export_takes_image_files_as_the_model_was_trained_on_them(command, trained, tmp_path):
+    """The run's data are digits, black or white by a threshold."""
+    folder, _ = trained
+    options = ["--images", "encoded", "--anomaly-score", "reconstruction"]
+    assert command("export", folder, "--output", tmp_path / "net", *options).exit_code == 0
+    encoder = tf.saved_model.load(tmp_path / "net_encoder" / "1").signatures["serving_default"]
+    model = runs.Run.open(folder).load_model()
+    pixels = np.random.default_rng(0).integers(0, 256, size=(3, *model.data_shape), dtype=np.uint8)
+    files = tf.stack([tf.io.encode_png(image) for image in pixels])
+    expected = model.encode(np.float32(pixels > 127.5)).mean()
+    np.testing.assert_allclose(encoder(x=files)["mean"], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_demo_does_it_all(command, tmp_path):
@@ -85,8 +96,8 @@ def test_the_demo_does_it_all(command, tmp_path):
     run = runs.Run.open(tmp_path / "demo")
     assert run.metrics()["num_examples"] == 360
     assert len(list(run.pictures.glob("*.png"))) == 6
-    for half in ("encoder", "decoder"):
-        path = tmp_path / "saved" / f"digits_{half}" / "1"
+    for part in ("encoder", "decoder", "model"):
+        path = tmp_path / "saved" / f"digits_{part}" / "1"
         assert tf.saved_model.contains_saved_model(str(path)) and str(path) in done.stdout
     again = command(*arguments)
     assert again.exit_code == 2 and "--overwrite" in again.stderr

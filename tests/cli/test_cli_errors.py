@@ -20,7 +20,7 @@ package.__path__ = [{path!r}]  # the commands without what `import keras_vae` br
 sys.modules["keras_vae"] = package
 from typer.testing import CliRunner
 from keras_vae.cli import app
-for arguments in ([], ["train"], ["evaluate"], ["sample"], ["export"], ["demo"]):
+for arguments in ([], ["train"], ["evaluate"], ["sample"], ["export"], ["serve"], ["demo"]):
     result = CliRunner().invoke(app, [*arguments, "--help"])
     assert result.exit_code == 0, result.output
 result = CliRunner().invoke(app, ["evaluate", "no-such-run"])
@@ -100,6 +100,19 @@ def test_mistakes_are_one_line_and_exit_code_2(command, tmp_path, monkeypatch, a
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert words.lower() in done.stderr.lower()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--images", "encodd"], "Did you mean 'encoded'?"),
+        (["--anomaly-score", "negative-elbow"], "Did you mean 'negative_elbo'?"),
+    ],
+)
+def test_a_bad_option_of_an_export_is_one_line(command, trained, tmp_path, options, words):
+    done = command("export", trained[0], "--output", tmp_path / "net", *options)
+    assert done.exit_code == 2 and not list(tmp_path.iterdir())
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1 and words in done.stderr
 
 
 def test_an_unfinished_run_is_told_how_to_mend_it(command, tmp_path):

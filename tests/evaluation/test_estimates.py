@@ -66,6 +66,18 @@ def test_elbo_is_log_p_less_the_gap(oracle, wide):
     assert error.std() < 0.2
 
 
+def test_elbo_of_more_draws_than_are_decoded_at_once(oracle, wide, monkeypatch):
+    """In chunks of 64 draws with a rest of 32: their shares add up to the mean over all."""
+    monkeypatch.setattr(estimates, "MAX_PAIRS", 64)
+    x = oracle.draw(16)
+    parts = estimates.elbo_parts(wide, x, 160, 16, seeded(8))
+    np.testing.assert_allclose(parts["kl"], oracle.kl(x, 1.4, 0.1), rtol=1e-5)
+    error = -np.asarray(sum(parts.values())) - (oracle.log_prob(x) - oracle.gap(1.4, 0.1))
+    # Of 16 independent errors the mean is within four of its standard errors.
+    assert abs(error.mean()) < 4 * error.std() / np.sqrt(len(x))
+    assert error.std() < 0.2
+
+
 def test_kl_part_is_exact(oracle, wide):
     x = oracle.draw(5)
     kl = estimates.elbo_parts(wide, x, 1, 5, seeded(1))["kl"]

@@ -175,7 +175,7 @@ class ReproducibleSystem(priors.BayesianLinearDynamicalSystem):
 
 class ReproducibleChain(distributions.NormalChain):
     def _sample_n(self, n, seed=None):
-        zeros = tf.zeros([*self.batch_shape, *self.event_shape])
+        zeros = tf.zeros_like(self.mean())
         return self.from_noise(ReproducibleNormal(zeros, 1.0).sample(n, seed=seed))
 
 

@@ -1,7 +1,9 @@
 import json
 import math
 
+import keras
 import pytest
+import tensorflow as tf
 
 from keras_vae.runs import Run, RunConfig, files
 from keras_vae.runs.config import FORMAT
@@ -113,6 +115,22 @@ def test_a_damaged_model_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"a readable model\.keras") as error:
         run.load_model()
     assert one_line(error)
+
+
+def test_code_in_a_model_file_is_refused_and_not_run(tmp_path):
+    """A `Lambda` layer holds byte code, which loading would run: whoever sent the file would be obeyed."""
+    run, trace = Run.create(tmp_path, RunConfig()), tmp_path / "trace"
+
+    path = str(trace)
+    harm = keras.layers.Lambda(lambda x: (open(path, "w").close(), x)[1], output_shape=(2,))
+    keras.Sequential([keras.Input((2,)), harm]).save(run.model_path)
+    trace.unlink(missing_ok=True)
+    with pytest.raises(ValueError, match=r"a readable model\.keras.*Code in a Lambda layer") as error:
+        run.load_model()
+    assert one_line(error) and not trace.exists()
+    # The file is good but for that: who turns the check off runs the code.
+    keras.saving.load_model(run.model_path, safe_mode=False)(tf.zeros([1, 2]))
+    assert trace.exists()
 
 
 def test_the_history_keeps_what_is_not_finite_and_is_strict_json(tmp_path):

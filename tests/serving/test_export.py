@@ -1,16 +1,12 @@
-"""Exported halves agree with the model in memory, and no version is ever half written or replaced."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""What is exported agrees with the model in memory, and no version is ever half written or replaced."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from keras_vae import VAE, layers, priors, serving
+from keras_vae import VAE, datasets, layers, serving
 from keras_vae.serving import servables
+from tests.models.cases import CASES, data, labels
 
 SHAPE, LATENT = (6, 5, 1), 3
 
@@ -22,7 +18,10 @@ def vae():
 
 @pytest.fixture(scope="module")
 def paths(vae, tmp_path_factory):
-    return serving.export(vae, tmp_path_factory.mktemp("saved_models") / "tiny")
+    folder = tmp_path_factory.mktemp("saved_models")
+    for name in ("7", "notes"):
+        (folder / "tiny_encoder" / name).mkdir(parents=True)
+    return serving.export(vae, folder / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -82,57 +81,45 @@ def test_draws_of_x_are_the_models_and_follow_the_seed(vae, signatures, count):
     assert not np.allclose(first, sample(seed=tf.constant([5, 7]), count=number)["x"])
 
 
-def test_signatures_write_to_no_variable(signatures):
-    """A server may run one signature in many threads, and from a frozen graph."""
-    for half in signatures.values():
-        for signature in ("serving_default", "sample"):
-            graph = half[signature].graph.as_graph_def()
-            nodes = [
-                *graph.node,
-                *(node for function in graph.library.function for node in function.node_def),
-            ]
-            written = {node.op for node in nodes if "Assign" in node.op}
-            # Random draws are functions of the seed alone.
-            drawn = {node.op for node in nodes if "Random" in node.op and "Stateless" not in node.op}
-            assert not written and not drawn
+def test_interpolation_reaches_both_ends(vae, signatures):
+    ends = np.random.default_rng(0).normal(size=(2, LATENT)).astype("float32")
+    between = signatures["decoder"]["interpolate"](
+        z_start=tf.constant(ends[0]), z_end=tf.constant(ends[1]), steps=tf.constant(5)
+    )["mean"]
+    close(between, vae.decode(np.linspace(*ends, 5)).mean())
 
 
-def test_a_correlated_posterior_and_a_learned_prior_are_served(tmp_path):
-    prior = priors.NormalMixture(2, num_components=3)
-    model = VAE.create((4,), 2, hidden=(4,), posterior="normal-tril", prior=prior)
-    paths = serving.export(model, tmp_path / "net")
-    encoder, decoder = (tf.saved_model.load(path) for path in paths.values())
-    out = encoder.signatures["serving_default"](x=tf.zeros([2, 4]))
-    close(out["stddev"], model.encode(np.zeros((2, 4), "float32")).stddev())
-    seed = tf.constant([1, 2])
-    close(decoder.signatures["sample"](seed=seed, count=tf.constant(9))["x"], model.sample(9, seed=seed))
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_model_scores_and_reconstructs_any_batch(vae, signatures, count, without_xla):
+    x, seed = batch(count), tf.constant([3, 4])
+    served = signatures["model"]
+    for name in ("serving_default", "reconstruct"):
+        close(served[name](x=tf.constant(x))["mean"], vae.reconstruct(x))
+    drawn = {"x": tf.constant(x), "seed": seed, "num_samples": tf.constant(6)}
+    with without_xla():
+        close(served["log_likelihood"](**drawn)["log_likelihood"], vae.log_likelihood(x, 6, seed=seed))
+        close(served["anomaly_score"](**drawn)["anomaly_score"], -vae.elbo(x, 6, seed=seed))
 
 
-def test_a_moment_that_nobody_knows_is_left_out():
-    flow = tfp.bijectors.Chain([tfp.bijectors.Exp(), tfp.bijectors.Shift(1.0)])
-    assert servables._known_moments(flow(tfp.distributions.Normal(0.0, 1.0))) == []
-    assert servables._known_moments(tfp.distributions.Normal(0.0, 1.0)) == ["mean", "stddev"]
+def test_classes_and_conditions_are_read_back(tmp_path):
+    model, x = CASES["semi_supervised_vae_m2"].build(), data(4)
+    loaded = tf.saved_model.load(serving.export(model, tmp_path / "net")["model"])
+    y = labels(model, x)
+    assert set(y) >= {-1, 0}  # some unknown
+    served = loaded.signatures["reconstruct"](x=tf.constant(x), y=tf.constant(y))["mean"]
+    close(served, model.reconstruct(x, y=y))
+    close(loaded.signatures["classify"](x=tf.constant(x))["probabilities"], model.classify(x))
 
 
-def test_the_next_export_is_the_next_version_of_both(vae, tmp_path):
-    (tmp_path / "net_encoder" / "7").mkdir(parents=True)
-    (tmp_path / "net_encoder" / "notes").mkdir()
-    written = serving.export(vae, tmp_path / "net")
-    assert [str(path.relative_to(tmp_path)) for path in written.values()] == [
-        "net_encoder/8",
-        "net_decoder/8",
-    ]
+def test_the_next_export_is_the_next_version_of_all(paths):
+    names = [f"{path.parent.name}/{path.name}" for path in paths.values()]
+    assert names == ["tiny_encoder/8", "tiny_decoder/8", "tiny_model/8"]
 
 
-def test_no_version_is_ever_replaced(vae, tmp_path, monkeypatch):
-    first = serving.export(vae, tmp_path / "net")
-    before = {path: path.read_bytes() for path in first["encoder"].rglob("*") if path.is_file()}
-    # As if another process had taken the version between the choice and the move.
-    monkeypatch.setattr(sys.modules["keras_vae.serving.export"], "_next_version", lambda homes: 1)
-    with pytest.raises(OSError):
-        serving.export(vae, tmp_path / "net")
-    assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in tmp_path.rglob("*_*coder/*")) == ["1", "1"]
+def test_every_version_has_warm_up_requests_and_a_card(paths):
+    for path in paths.values():
+        names = {file.name for file in (path / "assets.extra").iterdir()}
+        assert {"tf_serving_warmup_requests", "model_card.json"} <= names
 
 
 def test_a_failure_leaves_nothing_behind(vae, tmp_path, monkeypatch):
@@ -149,6 +136,28 @@ def test_a_failure_leaves_nothing_behind(vae, tmp_path, monkeypatch):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("argument", "options"),
+    [
+        ("images", {"images": "png"}),
+        ("transform", {"transform": "unit", "images": "uint8"}),
+        ("transform", {"transform": datasets.Transform()}),
+        ("anomaly_score", {"anomaly_score": "elbo"}),
+        ("run", {"run": "runs/mnist"}),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_written(vae, tmp_path, argument, options):
+    with pytest.raises(ValueError, match=f"argument `{argument}`"):
+        serving.export(vae, tmp_path / "net", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_score_that_the_model_lacks_is_refused(tmp_path):
+    model = CASES["autoencoder"].build()
+    with pytest.raises(ValueError, match=r"argument `anomaly_score`.*'reconstruction'"):
+        serving.export(model, tmp_path / "net", anomaly_score="negative_elbo")
+
+
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="argument `model`"):
         serving.export(layers.IndependentNormal(2), tmp_path / "net")
@@ -157,43 +166,3 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_a_path_without_a_name_is_refused(vae):
     with pytest.raises(ValueError, match="argument `folder`"):
         serving.export(vae, "/")
-
-
-def test_tensorflows_own_tool_runs_it_without_keras_vae(vae, paths, tmp_path):
-    """In a process of its own, which knows nothing but the folder."""
-    z = np.random.default_rng(0).normal(size=(2, LATENT)).astype("float32")
-    np.save(tmp_path / "z.npy", z)
-    tool = Path(sys.executable).with_name("saved_model_cli")
-    command = [
-        tool,
-        "run",
-        "--dir",
-        paths["decoder"],
-        "--tag_set",
-        "serve",
-        "--signature_def",
-        "serving_default",
-    ]
-    files = ["--inputs", f"z={tmp_path / 'z.npy'}", "--outdir", tmp_path]
-    done = subprocess.run([*command, *files], capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    close(np.load(tmp_path / "mean.npy"), vae.decode(z).mean())
-
-
-def test_tensorflows_own_tool_shows_named_inputs_and_outputs(paths, capsys, monkeypatch):
-    from tensorflow.python.tools import saved_model_cli
-
-    shown = {}
-    for half, path in paths.items():
-        monkeypatch.setattr(sys, "argv", ["saved_model_cli", "show", "--dir", str(path), "--all"])
-        with pytest.raises(SystemExit) as ended:
-            saved_model_cli.main()
-        assert not ended.value.code
-        shown[half] = capsys.readouterr().out
-    assert all(f"signature_def['{name}']" in shown["encoder"] for name in ("serving_default", "sample"))
-    assert (
-        "inputs['x']" in shown["encoder"] and f"shape: (-1, {', '.join(map(str, SHAPE))})" in shown["encoder"]
-    )
-    assert all(f"outputs['{name}']" in shown["encoder"] for name in ("mean", "stddev", "z"))
-    assert all(f"inputs['{name}']" in shown["decoder"] for name in ("z", "seed", "count"))
-    assert all(f"outputs['{name}']" in shown["decoder"] for name in ("mean", "x"))

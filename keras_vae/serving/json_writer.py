@@ -1,0 +1,88 @@
+"""An array as JSON text, by the rules of TensorFlow Serving; `json_reader` is the way back."""
+
+import base64
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.serving.json_reader import BASE64, SIGNIFICAND, bad
+
+
+def to_rows(array: np.ndarray, as_base64: bool = False) -> list[str]:
+    """The JSON text of every item along the first axis; `to_text` joins them.
+
+    A float is written in as few digits as give back the same float, also to a reader that rounds to double
+    precision in between.
+
+    Args:
+        array: of rank >= 1; strings as `str` or `bytes`.
+        as_base64: whether strings are bytes, to be written as `{"b64": "..."}`.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for a dtype that JSON has no words for, or bytes that are no UTF-8.
+
+    Example:
+
+    >>> to_rows(np.array([[0.1, np.nan], [1, 2]], np.float32))
+    ['[0.1,NaN]', '[1.0,2.0]']
+    """
+    texts = _texts(array.reshape(-1), as_base64)
+    for axis in range(array.ndim - 1, 0, -1):
+        size, count = array.shape[axis], int(np.prod(array.shape[:axis]))
+        texts = [f"[{','.join(texts[row * size : (row + 1) * size])}]" for row in range(count)]
+    return texts
+
+
+def to_text(array: np.ndarray, as_base64: bool = False) -> str:
+    """The JSON text of an array of any rank; arguments and errors are those of `to_rows`.
+
+    Example:
+
+    >>> to_text(np.array(3)), to_text(np.array([b"a"]), as_base64=True)
+    ('3', '[{"b64": "YQ=="}]')
+    """
+    if array.ndim == 0:
+        return _texts(array.reshape(-1), as_base64)[0]
+    return f"[{','.join(to_rows(array, as_base64))}]"
+
+
+def _texts(flat: np.ndarray, as_base64: bool) -> list[str]:
+    """The JSON text of every element of a vector."""
+    kind = tf.as_dtype(flat.dtype) if flat.dtype.kind not in "US" else tf.string
+    if kind in SIGNIFICAND:
+        return _float_texts(flat)
+    if kind == tf.bool:
+        return ["true" if value else "false" for value in flat.tolist()]
+    if kind == tf.string:
+        return [_string_text(value, as_base64) for value in flat.tolist()]
+    if kind.is_integer and not kind.is_quantized:
+        return list(map(str, flat.tolist()))
+    raise bad(f"Failed to write JSON value for tensor type: {kind.name}")
+
+
+def _float_texts(flat: np.ndarray) -> list[str]:
+    if flat.dtype == tf.bfloat16.as_numpy_dtype:
+        flat = flat.astype(np.float32)
+    shortest = flat.astype(str)
+    texts = shortest.tolist()
+    read = shortest.astype(np.float64)
+    # The shortest digits of 7.038531e-26 become its neighbour by way of float64, and those of the largest
+    # float32, 3.4028235e+38, are more than it: such are written exactly. JSON has words of its own for inf.
+    with np.errstate(over="ignore"):
+        other = (read.astype(flat.dtype) != flat) | (np.abs(read) > np.finfo(flat.dtype).max)
+    for index in np.flatnonzero(other):
+        texts[index] = json.dumps(float(flat[index]))
+    return texts
+
+
+def _string_text(value: str | bytes, as_base64: bool) -> str:
+    data = value.encode() if isinstance(value, str) else value
+    if as_base64:
+        return json.dumps({BASE64: base64.b64encode(data).decode()})
+    try:
+        return json.dumps(data.decode(), ensure_ascii=False)
+    except UnicodeDecodeError as error:
+        raise bad(
+            f"Bytes that are no UTF-8: {error}. Outputs of bytes need a name that ends in _bytes."
+        ) from error

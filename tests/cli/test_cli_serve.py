@@ -1,0 +1,65 @@
+"""`keras-vae serve`, as a user types it."""
+
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.serving import affine
+
+WAIT = 60  # seconds after which a test that hangs fails
+X = [[1.0, 2.0, 3.0]]
+
+
+def test_it_serves_until_it_is_told_to_end(tmp_path):
+    home = tmp_path / "line"
+    affine.save(home, 1, 1.0)
+    affine.save(home.with_name("plane_encoder"), 1, 2.0)
+    affine.save(home.with_name("plane_decoder"), 1, 3.0)
+    arguments = [str(home), str(home.with_name("plane")), "--rest-port", "0", "--grpc-port", "0"]
+    command = [sys.executable, "-m", "keras_vae", "serve", *arguments, "--label", "line:stable=1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = []
+        while not (lines and lines[-1].startswith("gRPC: ")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        told = "".join(lines)
+        assert "In production, serve the same folders by TensorFlow Serving" in told
+        assert all(
+            f"{name} version 1: AVAILABLE" in told for name in ("line", "plane_encoder", "plane_decoder")
+        )
+        base = next(line for line in lines if line.startswith("REST: ")).split()[1]
+        answer = httpx.post(f"{base}/labels/stable:predict", json={"inputs": X}, timeout=WAIT)
+        assert answer.json()["outputs"]["y"] == affine.line(X, 1).tolist()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+        assert "Stopping" in process.stdout.read()
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def test_help_names_what_is_for_production(command):
+    shown = " ".join(command("serve", "--help").stdout.replace("│", " ").split())
+    assert (
+        "for development" in shown and "In production, serve the same folders by TensorFlow Serving" in shown
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "argument `folders`"),
+        (["--label", "stable"], "SERVABLE:LABEL=VERSION"),
+        (["--label", "line:stable=one"], "SERVABLE:LABEL=VERSION"),
+        (["--rest-port", "70000"], "--rest-port"),
+        (["--max-batch-size", "0"], "--max-batch-size"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_loaded(command, tmp_path, options, words):
+    done = command("serve", tmp_path / "nothing", *options)
+    assert done.exit_code == 2 and words in done.stderr

@@ -30,7 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_vae", "keras_vae.*"]),
-    package_data={"keras_vae": ["py.typed", "serving/templates/*"]},
+    package_data={"keras_vae": ["py.typed", "serving/deployment/templates/*"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.20,<2.22",

@@ -34,7 +34,7 @@ def configure(
     ] = False,
 ) -> None:
     """Write what TensorFlow Serving, Docker Compose and Kubernetes need to serve what was exported."""
-    from keras_vae.serving.configuration import IMAGE, write_configuration
+    from keras_vae.serving.deployment.configuration import IMAGE, write_configuration
 
     written = write_configuration(
         folder,

@@ -113,7 +113,7 @@ def convert(run: Run, folder: Path, target: str, quantization: str | None = None
     """Converts encoder and decoder and says where they are."""
     run.check_model()
     load_library()
-    from keras_vae.serving import litert, onnx
+    from keras_vae.serving.conversion import litert, onnx
 
     # What is missing or misspelt is told before the model is read.
     module: Any = lookup("to", target, {"litert": litert, "onnx": onnx})

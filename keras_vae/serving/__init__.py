@@ -4,10 +4,10 @@ What is exported needs TensorFlow alone to run: no keras_vae, no Python, no stat
 """
 
 from keras_vae.serving.client import TLS, Client, Retries, ServerUnreachable, ServingError
-from keras_vae.serving.configuration import write_configuration
+from keras_vae.serving.conversion.litert import to_litert
+from keras_vae.serving.conversion.onnx import to_onnx
+from keras_vae.serving.deployment.configuration import write_configuration
 from keras_vae.serving.export import export
-from keras_vae.serving.litert import to_litert
-from keras_vae.serving.onnx import to_onnx
 
 __all__ = [
     "TLS",

@@ -97,7 +97,8 @@ def export(
     """
     from keras_vae.models import LatentVariableModel
     from keras_vae.runs import Run
-    from keras_vae.serving import model_card, servables, warmup
+    from keras_vae.serving import servables
+    from keras_vae.serving.deployment import model_card, warmup
     from keras_vae.serving.images import get_format
 
     if not isinstance(model, LatentVariableModel):

@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from keras_vae.serving.status import Code
+from keras_vae.serving.wire.status import Code
 
 F, INT, S = tf.float32, tf.int32, tf.string
 X, Z, SEED, SCALAR, ROWS = ([None, 3], F), ([None, 2], F), ([2], INT), ([], INT), ([None], F)

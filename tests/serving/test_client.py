@@ -10,7 +10,7 @@ import pytest
 from keras_vae.serving import TLS, Client, Retries, ServerUnreachable, ServingError
 from keras_vae.serving.client.options import parse_url
 from keras_vae.serving.client.rest import RestTransport
-from keras_vae.serving.status import Code, State, VersionStatus
+from keras_vae.serving.wire.status import Code, State, VersionStatus
 from tests.serving.fake_server import FakeServer, Z
 
 X = np.random.default_rng(0).normal(size=(10, 3)).astype("float32")

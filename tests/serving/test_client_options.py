@@ -11,7 +11,7 @@ import pytest
 from keras_vae.serving import TLS, Client, Retries, ServerUnreachable, ServingError
 from keras_vae.serving.client.options import parse_url
 from keras_vae.serving.client.rest import RestTransport
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError
 from tests.serving.fake_server import FakeServer
 
 X = np.ones((2, 3), np.float32)

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from keras_vae.serving.configuration import write_configuration
+from keras_vae.serving.deployment.configuration import write_configuration
 from tests.serving import yaml_subset
 
 FILES = [

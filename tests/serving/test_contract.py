@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from keras_vae.serving import Client, ServingError
-from keras_vae.serving.status import Code, State
+from keras_vae.serving.wire.status import Code, State
 from tests.serving import contract
 
 X = np.random.default_rng(0).normal(size=(5, *contract.EVENT)).astype("float32")

@@ -11,8 +11,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_vae import VAE, layers
-from keras_vae.serving.litert import to_litert
-from keras_vae.serving.onnx import to_onnx
+from keras_vae.serving.conversion.litert import to_litert
+from keras_vae.serving.conversion.onnx import to_onnx
 
 SHAPE, LATENT = (8, 8, 1), 2
 NETWORKS = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.serving import json_tensors
-from keras_vae.serving.json_reader import to_array
-from keras_vae.serving.json_writer import to_text
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire import json_tensors
+from keras_vae.serving.wire.json_reader import to_array
+from keras_vae.serving.wire.json_writer import to_text
+from keras_vae.serving.wire.status import Code, RequestError
 
 X = {"x": tf.TensorSpec([None, 2], tf.float32)}
 LABELLED = {**X, "y": tf.TensorSpec([None], tf.int32)}

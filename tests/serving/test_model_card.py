@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from keras_vae import VAE, evaluation, models, runs
-from keras_vae.serving import model_card, servables
+from keras_vae.serving import servables
+from keras_vae.serving.deployment import model_card
 
 SHAPE = (4, 3, 1)
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 
 from keras_vae.serving.server import Batching, Limits, Server
-from keras_vae.serving.status import RequestError
+from keras_vae.serving.wire.status import RequestError
 from tests.serving import affine
 
 WAIT = 60  # seconds after which a test that hangs fails

@@ -301,7 +301,9 @@ def test_a_body_over_the_limit_is_refused(rest):
     assert good(rest)
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b'{"inputs": [[1, 0, 0]]}')[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b'{"inputs": [[1, 0, 0]]}')[:-9]], ids=["plain", "cut off"]
+)
 def test_a_body_that_is_no_gzip_is_refused(rest, body):
     answer = rest.post(PREDICT, content=body, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 400 and "gzip" in answer.json()["error"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_vae.serving.server.loaded_model import LoadedModel
 from keras_vae.serving.server.runners import Direct
 from keras_vae.serving.server.versions import Versions
-from keras_vae.serving.status import Code, RequestError, State
+from keras_vae.serving.wire.status import Code, RequestError, State
 from tests.serving import affine
 
 X = np.array([[1, 2, 3]], np.float32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_vae.serving.status import Code
+from keras_vae.serving.wire.status import Code
 
 grpc = pytest.importorskip("grpc")
 

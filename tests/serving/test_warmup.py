@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_vae import VAE
-from keras_vae.serving import servables, warmup
+from keras_vae.serving import servables
+from keras_vae.serving.deployment import warmup
 from keras_vae.serving.images import get_format
 from keras_vae.serving.servable import Servable
 

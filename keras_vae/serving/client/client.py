@@ -11,7 +11,7 @@ from keras_vae.serving.client.batches import fold
 from keras_vae.serving.client.connection import Connection, Version
 from keras_vae.serving.client.options import TLS
 from keras_vae.serving.client.retries import Retries
-from keras_vae.serving.json_tensors import BYTES_SUFFIX, DEFAULT_SIGNATURE
+from keras_vae.serving.wire.json_tensors import BYTES_SUFFIX, DEFAULT_SIGNATURE
 
 Seed = int | Sequence[int] | np.ndarray | None
 

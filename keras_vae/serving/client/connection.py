@@ -13,8 +13,8 @@ from keras_vae.serving.client.metadata import Metadata, SignatureSpecs
 from keras_vae.serving.client.options import TLS, Address, parse_url
 from keras_vae.serving.client.retries import Retries
 from keras_vae.serving.client.transport import Arrays, Target, Transport
-from keras_vae.serving.json_tensors import DEFAULT_SIGNATURE
-from keras_vae.serving.status import RequestError, VersionStatus
+from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
+from keras_vae.serving.wire.status import RequestError, VersionStatus
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """What a client raises where a server could not, or would not, answer."""
 
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError
 
 
 class Unreachable(RequestError):

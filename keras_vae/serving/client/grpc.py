@@ -11,7 +11,7 @@ from keras_vae.serving.client.metadata import Metadata, SignatureSpecs
 from keras_vae.serving.client.options import TLS, Address
 from keras_vae.serving.client.transport import COMPRESSED_FROM, Arrays, Target
 from keras_vae.serving.extras import require
-from keras_vae.serving.status import Code, RequestError, State, VersionStatus
+from keras_vae.serving.wire.status import Code, RequestError, State, VersionStatus
 
 grpc = require("grpc", "serving")
 _messages = {

@@ -8,7 +8,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from keras_vae.serving.signature_specs import specs_of
+from keras_vae.serving.wire.signature_specs import specs_of
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from keras_vae.serving.client.metadata import Metadata, SignatureSpecs
 from keras_vae.serving.client.options import TLS, Address
 from keras_vae.serving.client.transport import COMPRESSED_FROM, Arrays, Target
 from keras_vae.serving.extras import require
-from keras_vae.serving.json_tensors import decode_response, encode_request
-from keras_vae.serving.status import Code, RequestError, State, VersionStatus
+from keras_vae.serving.wire.json_tensors import decode_response, encode_request
+from keras_vae.serving.wire.status import Code, RequestError, State, VersionStatus
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from keras_vae.errors import invalid
 from keras_vae.serving.client.errors import Unreachable
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError
 
 T = TypeVar("T")
 

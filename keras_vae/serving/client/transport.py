@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from keras_vae.serving.client.metadata import Metadata, SignatureSpecs
-from keras_vae.serving.status import VersionStatus
+from keras_vae.serving.wire.status import VersionStatus
 
 Arrays = Mapping[str, np.ndarray]
 

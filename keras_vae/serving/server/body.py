@@ -4,7 +4,7 @@ import zlib
 
 from starlette.requests import Request
 
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError
 
 # The window of zlib, with the header and trailer of gzip.
 _GZIP = 16 + zlib.MAX_WBITS

@@ -14,8 +14,6 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from keras_vae.serving.json_reader import bad
-from keras_vae.serving.json_tensors import DEFAULT_SIGNATURE
 from keras_vae.serving.server import messages
 from keras_vae.serving.server.checks import check_outputs
 from keras_vae.serving.server.metrics import Metrics
@@ -23,7 +21,9 @@ from keras_vae.serving.server.prediction import Predictor, signature_of, transla
 from keras_vae.serving.server.runners import Results
 from keras_vae.serving.server.version import Version
 from keras_vae.serving.server.versions import Versions
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.json_reader import bad
+from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
+from keras_vae.serving.wire.status import Code, RequestError
 
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 

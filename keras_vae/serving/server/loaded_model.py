@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from keras_vae.serving.signature_specs import specs_of
+from keras_vae.serving.wire.signature_specs import specs_of
 
 SERVE = "serve"
 

@@ -6,9 +6,9 @@ from typing import Any
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from keras_vae.serving.json_tensors import DEFAULT_SIGNATURE
 from keras_vae.serving.server.version import Version
-from keras_vae.serving.status import Code, RequestError, VersionStatus
+from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
+from keras_vae.serving.wire.status import Code, RequestError, VersionStatus
 
 SIGNATURE_DEF = "signature_def"
 

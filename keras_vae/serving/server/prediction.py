@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import invalid
-from keras_vae.serving.json_tensors import DEFAULT_SIGNATURE
 from keras_vae.serving.server.checks import check_inputs, check_outputs
 from keras_vae.serving.server.loaded_model import Signature
 from keras_vae.serving.server.runners import Results
 from keras_vae.serving.server.version import Version, code_of
 from keras_vae.serving.server.versions import Versions
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
+from keras_vae.serving.wire.status import Code, RequestError
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from keras_vae.serving import json_tensors
-from keras_vae.serving.json_reader import bad
 from keras_vae.serving.server import messages, metrics
 from keras_vae.serving.server.body import BodyTooLarge, read_body
 from keras_vae.serving.server.metrics import Metrics
@@ -28,7 +26,9 @@ from keras_vae.serving.server.paths import Target, target_of
 from keras_vae.serving.server.prediction import Predictor, signature_of, translated
 from keras_vae.serving.server.runners import Results
 from keras_vae.serving.server.version import Version
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire import json_tensors
+from keras_vae.serving.wire.json_reader import bad
+from keras_vae.serving.wire.status import Code, RequestError
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from keras_vae.errors import invalid
-from keras_vae.serving import warmup
+from keras_vae.serving.deployment import warmup
 from keras_vae.serving.server.batching import Batcher, Batching
 from keras_vae.serving.server.folders import servables_in
 from keras_vae.serving.server.grpc import add_services

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae.serving.server.loaded_model import LoadedModel, Signature
 from keras_vae.serving.server.runners import Runner
-from keras_vae.serving.status import Code, State, VersionStatus
+from keras_vae.serving.wire.status import Code, State, VersionStatus
 
 
 class Version:

@@ -10,7 +10,7 @@ from keras_vae.serving.server.folders import versions_in
 from keras_vae.serving.server.loaded_model import LoadedModel, Signature
 from keras_vae.serving.server.runners import Runner
 from keras_vae.serving.server.version import Version
-from keras_vae.serving.status import Code, RequestError, State, VersionStatus
+from keras_vae.serving.wire.status import Code, RequestError, State, VersionStatus
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.serving.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError
 
 BASE64 = "b64"
 
@@ -61,7 +61,7 @@ def to_array(value: Any, spec: tf.TensorSpec) -> np.ndarray:
     >>> to_array([1.0], tf.TensorSpec([None], tf.int32))
     Traceback (most recent call last):
     ...
-    keras_vae.serving.status.RequestError: JSON Value: 1.0 Type: Number is not of expected type: int32
+    keras_vae.serving.wire.status.RequestError: JSON Value: 1.0 Type: Number is not of expected type: int32
     """
     flat, shape = _flatten(value)
     array = _converter(spec.dtype)(flat, spec.dtype)

@@ -19,8 +19,8 @@ from keras_vae.models.checks import last_layer
 from keras_vae.runs import Run, files
 from keras_vae.runs.run import HISTORY, METRICS
 from keras_vae.runs.training import versions
-from keras_vae.serving.model_card_text import limits, markdown, meaning, use
-from keras_vae.serving.warmup import EXTRA_ASSETS
+from keras_vae.serving.deployment.model_card_text import limits, markdown, meaning, use
+from keras_vae.serving.deployment.warmup import EXTRA_ASSETS
 
 if TYPE_CHECKING:
     from keras_vae import LatentVariableModel

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_vae.runs import files
-from keras_vae.serving.conversion import SIGNATURE, check_path, servable_of, unsupported
+from keras_vae.serving.conversion.parts import SIGNATURE, check_path, servable_of, unsupported
 from keras_vae.serving.extras import require
 
 if TYPE_CHECKING:

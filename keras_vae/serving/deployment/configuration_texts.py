@@ -75,5 +75,5 @@ def _items(values: Iterable[str], indent: int) -> str:
 
 
 def _fill(template: str, **values: str) -> str:
-    source = resources.files("keras_vae.serving") / "templates" / template
+    source = resources.files("keras_vae.serving.deployment") / "templates" / template
     return Template(source.read_text(encoding="utf-8")).substitute(values)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.errors import lookup
 from keras_vae.runs import files
-from keras_vae.serving.conversion import SIGNATURE, check_path, servable_of, unsupported
+from keras_vae.serving.conversion.parts import SIGNATURE, check_path, servable_of, unsupported
 
 if TYPE_CHECKING:
     from keras_vae import LatentVariableModel

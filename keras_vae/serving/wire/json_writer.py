@@ -6,7 +6,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.serving.json_reader import BASE64, SIGNIFICAND, bad
+from keras_vae.serving.wire.json_reader import BASE64, SIGNIFICAND, bad
 
 
 def to_rows(array: np.ndarray, as_base64: bool = False) -> list[str]:

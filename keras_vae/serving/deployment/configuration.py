@@ -8,8 +8,8 @@ from pathlib import Path
 
 from keras_vae.errors import invalid
 from keras_vae.runs import files
-from keras_vae.serving import configuration_texts as texts
-from keras_vae.serving.configuration_texts import BATCHING, COMPOSE, KUBERNETES, MODELS, MONITORING
+from keras_vae.serving.deployment import configuration_texts as texts
+from keras_vae.serving.deployment.configuration_texts import BATCHING, COMPOSE, KUBERNETES, MODELS, MONITORING
 
 # The newest that there is: a server should be about as new as the TensorFlow that wrote the SavedModels.
 IMAGE = "tensorflow/serving:2.20.0"
@@ -43,7 +43,7 @@ def write_configuration(
     with a `seed` or `steps` is lost: `sample`, `interpolate`, `log_likelihood`, `anomaly_score`. What is left
     are `serving_default`, `reconstruct` and `classify`, for requests of up to `max_batch_size` examples.
     Since a warm-up request that is refused keeps a model from loading, warm-up is off then. See
-    `keras_vae.serving.warmup`.
+    `keras_vae.serving.deployment.warmup`.
 
     Args:
         servables: what `export` returned, or the folders of versions or of servables, all in one folder; or

@@ -1,0 +1,1 @@
+"""What lies around servables in production: warm-up requests, model cards, configurations."""

@@ -1,0 +1,1 @@
+"""What server and client say to each other: JSON as TensorFlow Serving has it, codes, specifications."""

@@ -1,5 +1,10 @@
 """Variational autoencoders for Keras 3 and TensorFlow Probability."""
 
+from keras_vae import _command
+
+if _command.is_command():
+    _command.import_tensorflow()
+
 from keras_vae import (
     callbacks,
     corruptions,

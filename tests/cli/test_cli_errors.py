@@ -147,6 +147,15 @@ def test_an_interrupt_says_what_is_left(command, tmp_path, monkeypatch):
     assert done.exit_code == 130 and "first 3 epochs" in done.stderr
 
 
+def test_a_mistake_is_all_that_a_process_writes(tmp_path):
+    """TensorFlow's native parts would write a dozen lines more."""
+    quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "keras_vae", "evaluate", str(tmp_path / "nothing")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=quiet)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+
+
 def test_ctrl_c_leaves_a_run_to_go_on_with(tiny, tmp_path):
     """A real interrupt of a real process, in the middle of training."""
     folder = tmp_path / "run"

@@ -1,6 +1,7 @@
 """The base of every model, with the only `train_step`, `test_step` and `predict_step`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -186,7 +187,7 @@ class LatentVariableModel(ResidentTrainer):
         Of a conditional model, y holds a condition for each latent of the last batch dimension, or one.
         """
         z = checks.check_batch("z", z, self.latent_shape, any_batch=True)
-        y = self._given(y, self.decoder)
+        y = self._given(y, self.decoder, with_x=False)
         batch_shape = tf.shape(z)[: z.shape.rank - len(self.latent_shape)]
         if z.shape.rank == len(self.latent_shape) + 1:
             return self._likelihood(z, y, training)
@@ -213,7 +214,7 @@ class LatentVariableModel(ResidentTrainer):
             `[num_samples] + event`.
         """
         check_count("num_samples", num_samples)
-        y = self._given(y)
+        y = self._given(y, with_x=False)
         if y is not None and len(y) not in (1, num_samples):
             raise invalid("y", f"1 or {num_samples} conditions, as num_samples says", f"{len(y)}")
         return self._sample(num_samples, self._seed_or_next(seed), mean, spread(y, num_samples))
@@ -251,15 +252,18 @@ class LatentVariableModel(ResidentTrainer):
             return self.decoder([z, spread(y, tf.shape(z)[0])], training=training)
         return self.decoder(z, training=training)
 
-    def _given(self, y: Any, network: Any = None) -> tf.Tensor | None:
-        """The condition that came with a call, checked; None for a network that takes none."""
+    def _given(self, y: Any, network: Any = None, with_x: bool = True) -> tf.Tensor | None:
+        """The condition that came with a call, checked; None for a network that takes none.
+
+        Only with x may classes be unknown.
+        """
         if self.condition is None:
             if y is not None:
                 raise invalid("y", "None, since no network of this model takes a condition", y)
             return None
         if y is None and (not self.condition.required or (network and not takes_condition(network))):
             return None
-        self.condition.check(y)
+        (self.condition if with_x else replace(self.condition, unknown=False)).check(y)
         return self.condition.cast(y)
 
     def _x_and_y(self, data: Any) -> tuple[Any, Any]:

@@ -132,7 +132,7 @@ class Condition:
         if y.size and not ((y >= low) & (y <= high) & (np.mod(y, 1) == 0)).all():
             hint = ""
             if y.min() == UNLABELLED and not self.unknown:
-                hint = "Only a semi-supervised model learns from examples without a label."
+                hint = "A class that is not known is for a semi-supervised model, which tells it from x."
             raise invalid(name, self._described, f"values from {y.min():g} to {y.max():g}", hint)
 
 

@@ -192,7 +192,7 @@ OF_CLASSES = data(40)
     [
         (None, "Pass it as the second argument of fit"),
         (LABELS + 1, "values from 1 to 3"),
-        (LABELS - 1, "Only a semi-supervised model"),
+        (LABELS - 1, "for a semi-supervised model"),
         (LABELS + 0.5, "values from 0.5"),
         (np.eye(3)[LABELS], "argmax"),
         (LABELS[:, None], r"y\[:, 0\]"),

@@ -148,6 +148,15 @@ def test_samples_are_of_the_class_or_of_all_by_their_prior(eagerly):
     np.testing.assert_allclose(of_one, B + CENTRES[1], atol=5 * 2.1 / np.sqrt(2000))
 
 
+def test_without_x_nobody_knows_an_unknown_class():
+    model = models.SemiSupervisedVAE.create((6,), 2, num_classes=3, hidden=(4,))
+    unknown = np.array([-1, 1])
+    with pytest.raises(ValueError, match=r"argument `y`.*tells it from x"):
+        model.decode(np.zeros((2, 2), "float32"), y=unknown)
+    with pytest.raises(ValueError, match=r"argument `y`.*tells it from x"):
+        model.sample(2, y=unknown)
+
+
 def test_m1_classifies_codes_without_changing_them(eagerly):
     model = models.SemiSupervisedVAE(encoder(), decoder(), classifier(2), alpha=3.0, seed=3)
     x, y = data(20), np.where(np.arange(20) % 2, -1, 1)

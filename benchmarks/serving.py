@@ -9,9 +9,11 @@ latency: milliseconds of one decoder request of one row after the other, in shuf
     "core, unbatched" without batching. "gRPC" and "REST" are whole requests of `keras_vae.serving.Client` to
     a server in a process of its own.
 throughput: decoder requests of one row per second by so many clients at once, each a thread that sends its
-    next request when the last is answered: with batching and without, within the server's process, and over
-    gRPC from threads of this process to a server in a process of its own. Over gRPC, Python's share of each
-    request, in both processes, is larger than the model's, and batching cannot make it smaller.
+    next request when the last is answered: with batching and without, within the server's process, and from
+    threads of this process to a server in a process of its own. Those send bytes that were made before and
+    do not read the answers, since here both processes share the machine, and what the clients compute would
+    be counted as the server's. Over the wire, Python's share of each request is larger than the model's,
+    and batching cannot make it smaller.
 export: seconds of `serving.export`, all three servables, in a process that has traced nothing before.
 switch: requests over gRPC by several clients while version 2 of the decoder takes the place of version 1 in
     the middle; every answer must be one of the two versions', and none may fail. Nothing is retried.
@@ -19,6 +21,8 @@ switch: requests over gRPC by several clients while version 2 of the decoder tak
 
 import argparse
 import contextlib
+import http.client
+import json
 import os
 import re
 import subprocess
@@ -96,6 +100,51 @@ def client(url: str) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
         yield asking.decode
 
 
+@contextlib.contextmanager
+def grpc_bytes(url: str) -> Iterator[Callable[[np.ndarray], object]]:
+    """Sends requests that were made before, over gRPC, and leaves the answers unread."""
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    made: dict[bytes, bytes] = {}
+
+    def message(z: np.ndarray) -> bytes:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = DECODER
+        request.inputs["z"].CopyFrom(tf.make_tensor_proto(z))
+        return request.SerializeToString()
+
+    with grpc.insecure_channel(url.removeprefix("grpc://")) as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        yield lambda z: predict(made.get(z.tobytes()) or made.setdefault(z.tobytes(), message(z)))
+
+
+@contextlib.contextmanager
+def rest_bytes(url: str) -> Iterator[Callable[[np.ndarray], object]]:
+    """The same over REST, each thread by a connection of its own."""
+    own = threading.local()
+    made: dict[bytes, bytes] = {}
+    opened: list[http.client.HTTPConnection] = []
+
+    def call(z: np.ndarray) -> None:
+        if not hasattr(own, "connection"):
+            own.connection = http.client.HTTPConnection(url.removeprefix("http://"))
+            opened.append(own.connection)
+        body = made.get(z.tobytes()) or made.setdefault(
+            z.tobytes(), json.dumps({"inputs": z.tolist()}).encode()
+        )
+        own.connection.request("POST", f"/v1/models/{DECODER}:predict", body)
+        answer = own.connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"status {answer.status}")
+
+    yield call
+    for connection in opened:
+        connection.close()
+
+
 def bare(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The SavedModel's signature."""
     import tensorflow as tf
@@ -165,8 +214,8 @@ def per_second(call: Callable[[np.ndarray], np.ndarray], clients: int, requests:
 
 
 def throughput(folder: Path, clients: int, requests: int) -> dict[str, dict[str, float]]:
-    """Requests per second, batched and unbatched, within the server's process and over gRPC."""
-    found: dict[str, dict[str, float]] = {"core": {}, "gRPC": {}}
+    """Requests per second, batched and unbatched, within the server's process and over the wire."""
+    found: dict[str, dict[str, float]] = {"core": {}, "gRPC": {}, "REST": {}}
     for name, options, flag in (
         ("batched", {}, "--batching"),
         ("unbatched", {"batching": None}, "--no-batching"),
@@ -174,9 +223,14 @@ def throughput(folder: Path, clients: int, requests: int) -> dict[str, dict[str,
         with core(folder, **options) as call:
             per_second(call, clients, clients)
             found["core"][name] = per_second(call, clients, requests)
-        with server_process(folder, flag) as addresses, client(addresses["grpc"]) as call:
-            per_second(call, clients, clients)
-            found["gRPC"][name] = per_second(call, clients, requests)
+        with server_process(folder, flag) as addresses:
+            for wire, opened in (
+                ("gRPC", grpc_bytes(addresses["grpc"])),
+                ("REST", rest_bytes(addresses["http"])),
+            ):
+                with opened as call:
+                    per_second(call, clients, clients)
+                    found[wire][name] = per_second(call, clients, requests)
     return found
 
 

@@ -16,6 +16,10 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
     "starlette>=0.40",
     "uvicorn>=0.30",
+    # uvicorn takes these two where they are.
+    "httptools>=0.6",
+    "uvloop>=0.19; sys_platform != 'win32'",
+    "orjson>=3.10",
     "httpx>=0.27",
     "prometheus-client>=0.20",
 ]

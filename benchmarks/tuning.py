@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data-dir", help="folder with MNIST prepared by tensorflow-datasets")
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--examples", type=int, default=20_000, help="training images")
     parser.add_argument("--output", type=Path, help="keep the folder of the search here")
     parser.add_argument("--workers", type=int, nargs="*", default=[], help="compare so many workers instead")

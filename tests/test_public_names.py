@@ -57,7 +57,7 @@ def test_keras_classes_are_registered_under_the_packages_name():
 
 LAZY = ("matplotlib", "sklearn", "tensorflow_datasets", "PIL", "keras_tuner", "typer", "pandas")
 LAZY += ("grpc", "httpx", "starlette", "uvicorn", "prometheus_client", "tensorflow_serving")
-LAZY += ("onnx", "tf2onnx")
+LAZY += ("onnx", "tf2onnx", "orjson")
 
 
 def test_importing_the_package_imports_nothing_heavy_and_prints_nothing():

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.serving.extras import require
 from keras_vae.serving.wire.json_reader import BASE64, SIGNIFICAND, bad
 
 
@@ -62,13 +63,15 @@ def _texts(flat: np.ndarray, as_base64: bool) -> list[str]:
 
 
 def _float_texts(flat: np.ndarray) -> list[str]:
+    orjson = require("orjson", "serving")
     if flat.dtype == tf.bfloat16.as_numpy_dtype:
         flat = flat.astype(np.float32)
-    shortest = flat.astype(str)
-    texts = shortest.tolist()
-    read = shortest.astype(np.float64)
+    text = orjson.dumps(np.ascontiguousarray(flat), option=orjson.OPT_SERIALIZE_NUMPY)
+    texts = text[1:-1].decode().split(",") if flat.size else []
+    read = np.array(orjson.loads(text), np.float64)
     # The shortest digits of 7.038531e-26 become its neighbour by way of float64, and those of the largest
-    # float32, 3.4028235e+38, are more than it: such are written exactly. JSON has words of its own for inf.
+    # float32, 3.4028235e+38, are more than it: such are written exactly. NaN and infinities, which are null
+    # so far, have words of their own.
     with np.errstate(over="ignore"):
         other = (read.astype(flat.dtype) != flat) | (np.abs(read) > np.finfo(flat.dtype).max)
     for index in np.flatnonzero(other):

@@ -133,7 +133,9 @@ def whole(
     """
     images = images or get_format(model, "float32")
     dense = has_density(model)
-    score = get_score("anomaly_score", anomaly_score or default_score(model), model)
+    score = get_score(
+        "anomaly_score", anomaly_score or ("negative_elbo" if dense else "reconstruction"), model
+    )
 
     def reconstruct(x: tf.Tensor, *y: tf.Tensor) -> dict[str, tf.Tensor]:
         x = images.read(x)
@@ -171,11 +173,6 @@ def whole(
     if hasattr(model, "_classify"):
         signatures["classify"] = (classify, (images.spec,))
     return Servable(signatures, "model", images.file_shape)
-
-
-def default_score(model: "LatentVariableModel") -> str:
-    """The name of the anomaly score of a model where none is asked for."""
-    return "negative_elbo" if has_density(model) else "reconstruction"
 
 
 def _reconstructs(model: "LatentVariableModel") -> bool:

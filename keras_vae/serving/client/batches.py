@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_vae.errors import invalid
 from keras_vae.serving.client.metadata import SignatureSpecs
+from keras_vae.serving.wire.signature_specs import is_by_rows
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -21,15 +22,14 @@ def split(inputs: Arrays, specs: SignatureSpecs, batch_size: int | None) -> list
     Raises:
         ValueError: if row-wise inputs have different numbers of rows, so that nobody knows how to split them.
     """
-    names = [name for name, spec in specs.inputs.items() if spec.shape.rank and spec.shape[0] is None]
-    rows = {name: len(inputs[name]) for name in names}
+    rows = {name: len(inputs[name]) for name, spec in specs.inputs.items() if is_by_rows(spec)}
     if batch_size is None or max(rows.values(), default=0) <= batch_size:
         return [inputs]
     if len(set(rows.values())) > 1:
         raise invalid("inputs", "equally many rows, to be split into batches", rows)
     return [
         {name: _part(name, array, start, batch_size, name in rows) for name, array in inputs.items()}
-        for start in range(0, rows[names[0]], batch_size)
+        for start in range(0, next(iter(rows.values())), batch_size)
     ]
 
 
@@ -63,7 +63,7 @@ def join(results: Sequence[Arrays], parts: Sequence[Arrays], specs: SignatureSpe
     """
     if len(results) == 1:
         return dict(results[0])
-    name = next(name for name, spec in specs.inputs.items() if spec.shape.rank and spec.shape[0] is None)
+    name = next(name for name, spec in specs.inputs.items() if is_by_rows(spec))
     for result, part in zip(results, parts, strict=True):
         for output, array in result.items():
             if array.ndim == 0 or len(array) != len(part[name]):

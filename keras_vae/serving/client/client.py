@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.client.batches import fold
 from keras_vae.serving.client.connection import Connection, Version
 from keras_vae.serving.client.options import TLS
@@ -120,13 +121,12 @@ class Client(Connection):
         Raises:
             ValueError: if count is no positive integer.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise invalid("count", "an integer >= 1", count)
-        first, size = _pair(seed), min(int(count), self.batch_size or int(count))
+        count = check_count("count", count)
+        first, size = _pair(seed), min(count, self.batch_size or count)
         y = None if y is None else np.asarray(y)
         parts = []
-        for start in range(0, int(count), size):
-            number = min(size, int(count) - start)
+        for start in range(0, count, size):
+            number = min(size, count - start)
             rows = y if y is None or len(y) == 1 else y[start : start + number]
             inputs = {"seed": fold(first, start // size), "count": number, "y": rows}
             parts.append(self._one("x", "decoder", inputs, "sample"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.client.errors import Unreachable
 from keras_vae.serving.wire.status import Code, RequestError
 
@@ -45,8 +46,7 @@ class Retries:
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ):
-        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-            raise invalid("attempts", "an integer >= 1", attempts)
+        check_count("attempts", attempts)
         for name, value in (("first", first), ("longest", longest)):
             if not value >= 0:
                 raise invalid(name, "seconds >= 0", value)

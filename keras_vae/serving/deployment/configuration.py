@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.runs import files
 from keras_vae.serving.deployment import configuration_texts as texts
 from keras_vae.serving.deployment.configuration_texts import BATCHING, COMPOSE, KUBERNETES, MODELS, MONITORING
@@ -87,7 +88,7 @@ def write_configuration(
         raise invalid("name", "lower case letters, digits and '-', at most 50, a letter first", name)
     if not re.fullmatch(r"[\w./:@-]+", image, re.ASCII):
         raise invalid("image", "the name of a container image", image)
-    texts.check_whole("num_versions", num_versions)
+    check_count("num_versions", num_versions)
     names = [home.name for home in homes]
     contents = {
         MODELS: texts.model_config_list(names, num_versions),

@@ -6,14 +6,10 @@ from importlib import resources
 from string import Template
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 
 MODELS, BATCHING, MONITORING = "models.config", "batching_parameters.txt", "monitoring.config"
 COMPOSE, KUBERNETES = "docker-compose.yml", "kubernetes.yaml"
-
-
-def check_whole(argument: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise invalid(argument, "an integer >= 1", value)
 
 
 def model_config_list(names: Iterable[str], num_versions: int) -> str:
@@ -36,7 +32,7 @@ def batching_parameters(max_batch_size: int, batch_timeout: float) -> str:
     There is no `num_batch_threads`: as many as the server has cores, by default. Nor are there
     `allowed_batch_sizes`, which pad: an exported signature takes any batch size without retracing.
     """
-    check_whole("max_batch_size", max_batch_size)
+    check_count("max_batch_size", max_batch_size)
     if isinstance(batch_timeout, bool) or not 0 <= batch_timeout < 60:
         raise invalid("batch_timeout", "seconds in [0, 60)", batch_timeout)
     return (

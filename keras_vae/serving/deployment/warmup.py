@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from keras_vae.errors import invalid
 from keras_vae.serving.extras import require
+from keras_vae.serving.wire.signature_specs import is_by_rows
 
 if TYPE_CHECKING:
     from keras_vae.serving.servables import Servable
@@ -61,7 +62,9 @@ def write(
     if not sizes or any(size < 1 for size in sizes):
         raise invalid("batch_sizes", "some integers >= 1", batch_sizes)
     chosen = {
-        key: specs for key, specs in servable.inputs.items() if not batching or suits_batching(specs.values())
+        key: specs
+        for key, specs in servable.inputs.items()
+        if not batching or all(map(is_by_rows, specs.values()))
     }
     if len(chosen) * len(sizes) > MOST_REQUESTS:
         hint = f"Servers run no more than {MOST_REQUESTS} requests."
@@ -78,18 +81,6 @@ def write(
             for record in _records(name, key, specs, sizes, servable.image_shape):
                 records.write(record)
     return path
-
-
-def suits_batching(specs: Iterable[tf.TensorSpec]) -> bool:
-    """Whether a server may join the requests of a signature: every input has an axis of any size first.
-
-    Example:
-
-    >>> x, seed = tf.TensorSpec([None, 4], name="x"), tf.TensorSpec([2], tf.int32, name="seed")
-    >>> suits_batching([x]), suits_batching([x, seed])
-    (True, False)
-    """
-    return all(spec.shape.rank and spec.shape[0] is None for spec in specs)
 
 
 def replay(folder: str | os.PathLike, model: Any = None) -> list[tuple[str, dict[str, tf.Tensor]]]:

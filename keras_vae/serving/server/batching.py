@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.server.loaded_model import Arrays
 from keras_vae.serving.server.runners import Results, Run
 
@@ -37,8 +38,7 @@ class Batching:
     allowed_batch_sizes: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        if self.max_batch_size < 1:
-            raise invalid("max_batch_size", "an integer >= 1", self.max_batch_size)
+        check_count("max_batch_size", self.max_batch_size)
         if not self.timeout >= 0:
             raise invalid("timeout", "seconds >= 0", self.timeout)
         sizes = list(self.allowed_batch_sizes)

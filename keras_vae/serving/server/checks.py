@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.serving.server.loaded_model import Signature
-from keras_vae.serving.wire.json_reader import bad
+from keras_vae.serving.wire.status import bad
 
 # Scalars of the library's signatures that say how many rows to make, so that one small number cannot take all
 # memory.

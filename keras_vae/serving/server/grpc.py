@@ -21,9 +21,8 @@ from keras_vae.serving.server.prediction import Predictor, signature_of, transla
 from keras_vae.serving.server.runners import Results
 from keras_vae.serving.server.version import Version
 from keras_vae.serving.server.versions import Versions
-from keras_vae.serving.wire.json_reader import bad
 from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
-from keras_vae.serving.wire.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError, bad
 
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from keras_vae.serving.wire.signature_specs import specs_of
+from keras_vae.serving.wire.signature_specs import is_by_rows, specs_of
 
 SERVE = "serve"
 
@@ -49,7 +49,7 @@ class Signature:
         `--enable_batching` it refuses the requests that it cannot join.
         """
         specs = [*self.inputs.values(), *self.outputs.values()]
-        return bool(self.inputs) and all(spec.shape.rank and spec.shape[0] is None for spec in specs)
+        return bool(self.inputs) and all(map(is_by_rows, specs))
 
     @cached_property
     def expected(self) -> dict[str, Expected]:

@@ -6,8 +6,7 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
-from keras_vae.serving.wire.json_reader import bad
-from keras_vae.serving.wire.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError, bad
 
 _MODEL = r"([^/:]+)"
 _VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"

@@ -27,8 +27,7 @@ from keras_vae.serving.server.prediction import Predictor, signature_of, transla
 from keras_vae.serving.server.runners import Results
 from keras_vae.serving.server.version import Version
 from keras_vae.serving.wire import json_tensors
-from keras_vae.serving.wire.json_reader import bad
-from keras_vae.serving.wire.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError, bad
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from keras_vae.errors import invalid
+from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.server.folders import versions_in
 from keras_vae.serving.server.loaded_model import LoadedModel, Signature
 from keras_vae.serving.server.runners import Runner
@@ -49,8 +50,7 @@ class Versions:
         labels: Mapping[str, Mapping[str, int]] | None = None,
         poll_interval: float = 1.0,
     ):
-        if num_versions < 1:
-            raise invalid("num_versions", "an integer >= 1", num_versions)
+        check_count("num_versions", num_versions)
         if not poll_interval >= 0:
             raise invalid("poll_interval", "seconds >= 0", poll_interval)
         for name in labels or {}:

@@ -15,18 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.serving.wire.status import Code, RequestError
+from keras_vae.serving.wire.status import Code, RequestError, bad
 
 BASE64 = "b64"
 
 # Bits of a significand: integers beyond them would be rounded.
 SIGNIFICAND = {tf.bfloat16: 8, tf.float16: 11, tf.float32: 24, tf.float64: 53}
 _KINDS = {dict: "Object", list: "Array", str: "String", bool: "Bool", int: "Number", float: "Number"}
-
-
-def bad(message: str) -> RequestError:
-    """Returns (does not raise) the error for a request that is not well formed."""
-    return RequestError(Code.INVALID_ARGUMENT, message)
 
 
 def shown(value: Any) -> str:

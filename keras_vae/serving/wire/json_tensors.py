@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.serving.wire.json_reader import bad, is_base64, shown, to_array
+from keras_vae.serving.wire.json_reader import is_base64, shown, to_array
 from keras_vae.serving.wire.json_writer import to_rows, to_text
-from keras_vae.serving.wire.status import RequestError
+from keras_vae.serving.wire.status import RequestError, bad
 
 DEFAULT_SIGNATURE = "serving_default"
 

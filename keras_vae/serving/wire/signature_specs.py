@@ -1,4 +1,4 @@
-"""The tensors of a `SignatureDef` as TensorFlow's specifications."""
+"""The tensors of a signature as TensorFlow's specifications."""
 
 from collections.abc import Mapping
 
@@ -12,3 +12,14 @@ def specs_of(tensors: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, tf.T
         name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype), name)
         for name, info in sorted(tensors.items())
     }
+
+
+def is_by_rows(spec: tf.TensorSpec) -> bool:
+    """Whether a tensor has an axis of any size first, along which requests may be joined or split.
+
+    Example:
+
+    >>> is_by_rows(tf.TensorSpec([None, 4])), is_by_rows(tf.TensorSpec([2])), is_by_rows(tf.TensorSpec([]))
+    (True, False, False)
+    """
+    return bool(spec.shape.rank) and spec.shape[0] is None

@@ -105,6 +105,11 @@ class RequestError(Exception):
         self.message = message
 
 
+def bad(message: str) -> RequestError:
+    """Returns (does not raise) the error for a request that is not well formed."""
+    return RequestError(Code.INVALID_ARGUMENT, message)
+
+
 class State(enum.IntEnum):
     """The states of a version, by the numbers of `tensorflow_serving/apis/get_model_status.proto`."""
 

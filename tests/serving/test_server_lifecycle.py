@@ -149,7 +149,7 @@ def test_stopping_lets_requests_under_way_finish(home, monkeypatch):
         assert rest.result(WAIT).json() == {"outputs": [[7.0]]}
         assert tf.make_ndarray(call.result(WAIT).outputs["y"]).tolist() == [[7.0]]
         stopping.result(WAIT)
-    assert _refused(server.host, server.grpc_port)
+    _until(lambda: _refused(server.host, server.grpc_port))  # gRPC closes its port in a thread of its own
     with pytest.raises(RequestError, match="Servable not found"):
         server.predictor.predict("line", {"x": np.array(X, np.float32)})
 

@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import published, sample_quality
 from benchmarks.sample_quality import CONTESTANTS, SampleQuality
@@ -70,6 +71,29 @@ def test_several_seeds_go_on_where_they_were(runs, tmp_path, capsys):
     assert "88.00 ± 1.00 over 3 seeds" in capsys.readouterr().out
     published.main([*arguments, "2", "--epochs", "5"])  # another schedule: all anew
     assert runs == [0, 1, 2, 0, 1]
+
+
+def test_rows_that_begin_alike_begin_once(monkeypatch, tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (100, 28, 28, 1)).astype("float32")
+    splits = types.SimpleNamespace(sizes={"train": 100}, train=x, test=tf.data.Dataset.from_tensors(x[:2]))
+    monkeypatch.setattr(published.datasets, "load", lambda name, **options: splits)
+    trained = []
+
+    def fit(model, data, epochs, initial_epoch, state, clock, args):
+        trained.append((type(model).__name__, model.objective.num_samples, initial_epoch, epochs))
+        model.fit(data, epochs=initial_epoch + 1, initial_epoch=initial_epoch, verbose=0, callbacks=[clock])
+
+    monkeypatch.setattr(published, "fit", fit)
+    for row in ("iwae-5-mnist", "ciwae-mnist"):
+        file = tmp_path / f"{row}.json"
+        published.main(
+            [row, "--epochs", "10", "--num-samples", "2", "--work", str(tmp_path), "--json", str(file)]
+        )
+        measured = json.loads(file.read_text())
+        assert measured["early"] == {"model": "IWAE", "options": {"num_samples": 5}, "epochs": 8}
+        clocks = [tmp_path / "begun-8-of-10-seed-0.minutes", tmp_path / f"{row}.minutes"]
+        assert measured["training_minutes"] == pytest.approx(sum(float(one.read_text()) for one in clocks))
+    assert trained == [("IWAE", 5, 0, 8), ("IWAE", 5, 8, 10), ("CIWAE", 64, 8, 10)]
 
 
 def test_table_has_a_line_for_each_row_that_was_measured(tmp_path):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_vae import schedules
 from keras_vae.errors import invalid
 from keras_vae.objectives.critic_arguments import weight_of_penalty
-from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.objective import LAST_STEP, Objective
 from keras_vae.objectives.terms import Terms
 
 
@@ -21,9 +21,10 @@ class Annealed(Objective):
     methods; those but `annealed` read its attribute `kl`, a mode of `Terms.kl`.
 
     Args (of `anneal`):
-        annealing: weight of the KL, a number in [0, 1] or a schedule of the training step that stays there:
+        annealing: weight of the KL, a number in [0, 1] or a schedule of the training step that ends there:
             "linear:0:1:10000" (warm-up), "sigmoid:0:1:10000", "cyclical:0:1:5000". Once it is 1, the loss is
-            the plain one.
+            the plain one. "linear:5:1:10000" comes from above: at first z is dear, and what else there is,
+            such as the class of a semi-supervised model, must explain the data.
         free_bits: nats of every latent dimension that cost nothing, a number >= 0: where the mean KL of a
             dimension over the batch is lower, its gradient is 0. Needs a posterior and a prior of independent
             dimensions. With weights of examples the mean is the weighted one.
@@ -51,7 +52,10 @@ class Annealed(Objective):
         always = isinstance(self.annealing, schedules.Constant) and self.annealing.value == 1.0
         self.annealed = not always or self.free_bits > 0.0
         if self.annealed:
-            self.scheduled("annealing", self.annealing, low=0.0, high=1.0)
+            self.scheduled("annealing", self.annealing, low=0.0)
+            if not float(self.annealing(LAST_STEP)) <= 1.0 + 1e-6:
+                wanted = "a number from 0 to 1, or a schedule that ends there"
+                raise invalid("annealing", wanted, annealing, "BetaVAE weighs the KL for good.")
             self.part_names = tuple("weighted_kl" if name == "kl" else name for name in self.part_names)
             others = (name for name in self.monitor_names if name != "kl")
             self.monitor_names = (*others, "kl", "annealing")

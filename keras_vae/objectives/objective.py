@@ -16,7 +16,8 @@ from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.labels import Condition
 from keras_vae.objectives.terms import Terms
 
-_STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, 2**31, 200)])
+LAST_STEP = 2**31
+_STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, LAST_STEP, 200)])
 
 
 class Objective(keras.layers.Layer):

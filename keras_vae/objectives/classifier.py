@@ -34,7 +34,7 @@ class ClassifierObjective(ELBO):
             in any, and for arguments out of range.
     """
 
-    monitor_names = ("accuracy",)
+    monitor_names: tuple[str, ...] = ("accuracy",)
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The objective of the generative semi-supervised model, M2."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -26,16 +26,19 @@ class SemiSupervisedELBO(ClassifierObjective):
     Args:
         classifier, alpha, features: see `ClassifierObjective`.
         class_prior: p(y), K probabilities; None for equal ones.
-        kl, num_samples, annealing: see `ELBO`; annealing is of the KL of z.
+        kl, num_samples: see `ELBO`.
+        annealing: weight of both divergences, of z and of the class; see `Annealed`. With 100 labels a
+            schedule from above, "linear:5:1:10000:30000", lets the class explain the data before z does.
 
     Reported: `reconstruction`, `kl`, `class_kl` (-log p(y) of labelled examples, KL(q(y|x) || p(y)) of the
     others) and `classification` add up to the loss; `accuracy` of the labelled examples shows beside it.
+    With annealing `weighted_kl` and `weighted_class_kl` take the places of the two.
 
     Reference: Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, Eq. 6-9. Their alpha
     is 0.1 times the number of examples, of the loss summed over them, which is 0.1 here.
     """
 
-    part_names = ("reconstruction", "kl", "class_kl", "classification")
+    part_names: tuple[str, ...] = ("reconstruction", "kl", "class_kl", "classification")
 
     def __init__(
         self,
@@ -50,6 +53,10 @@ class SemiSupervisedELBO(ClassifierObjective):
     ):
         super().__init__(classifier, alpha, features, kl, num_samples, annealing, **kwargs)
         self.class_prior = self.checked_probabilities("class_prior", class_prior)
+        if self.annealed:
+            renamed = {"class_kl": "weighted_class_kl"}
+            self.part_names = tuple(renamed.get(name, name) for name in self.part_names)
+            self.monitor_names = (*self.monitor_names, "class_kl")
 
     @property
     def log_py(self) -> tf.Tensor:
@@ -59,24 +66,47 @@ class SemiSupervisedELBO(ClassifierObjective):
         return tf.math.log(tf.constant(probabilities, tf.float32))
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
+        classes = self._classes(terms)
+        reconstruction, kl = self.reconstruction_and_kl(terms)
+        losses = cross_entropy(classes.labels, classes.log_qy)
+        return {
+            "reconstruction": _averaged(reconstruction, classes.share),
+            **self.kl_part(_averaged(kl, classes.share)),
+            **{name.replace("kl", "class_kl"): part for name, part in self.kl_part(classes.kl).items()},
+            "classification": self.classification(losses, classes.labels, terms),
+        }
+
+    def monitors(self, terms: Terms) -> dict[str, Any]:
+        classes = self._classes(terms)
+        found = self.class_monitors(terms.x[: tf.shape(classes.labels)[0]], terms) | self.kl_monitors(terms)
+        if self.annealed:
+            found |= {"kl": _averaged(found["kl"], classes.share), "class_kl": classes.kl}
+        return found
+
+    def _classes(self, terms: Terms) -> "_Classes":
         count = self.num_classes
         size = tf.shape(terms.x)[0] // count
         labels = labels_or_unknown(terms.y, size)
         log_qy = self.log_probabilities(terms.x[:size], terms.training)
         known = is_labelled(labels)[:, tf.newaxis]
         share = known * tf.one_hot(labels, count) + (1.0 - known) * tf.exp(log_qy)
-        reconstruction, kl = self.reconstruction_and_kl(terms)
-        class_kl = (1.0 - known) * log_qy - self.log_py
-        return {
-            "reconstruction": _averaged(reconstruction, share),
-            **self.kl_part(_averaged(kl, share)),
-            "class_kl": tf.reduce_sum(share * class_kl, axis=1),
-            "classification": self.classification(cross_entropy(labels, log_qy), labels, terms),
-        }
+        kl = tf.reduce_sum(share * ((1.0 - known) * log_qy - self.log_py), axis=1)
+        return _Classes(labels, log_qy, share, kl)
 
-    def monitors(self, terms: Terms) -> dict[str, Any]:
-        size = tf.shape(terms.x)[0] // self.num_classes
-        return self.class_monitors(terms.x[:size], terms) | super().monitors(terms)
+
+class _Classes(NamedTuple):
+    """What is known and believed of the classes of a batch.
+
+    labels: `[B]`, -1 where unknown.
+    log_qy: log q(y|x), `[B, K]`.
+    share: the weight of every class in the loss of an example, `[B, K]`.
+    kl: -log p(y) where y is known, KL(q(y|x) || p(y)) elsewhere, `[B]`.
+    """
+
+    labels: tf.Tensor
+    log_qy: tf.Tensor
+    share: tf.Tensor
+    kl: tf.Tensor
 
 
 def _averaged(values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:

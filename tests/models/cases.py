@@ -292,8 +292,8 @@ CASES: dict[str, Case] = {
             num_samples=2,
             features=network(DATA_SIZE, ReproducibleIndependentNormal(DATA_SIZE), "features"),
         ),
-        parts=("reconstruction", "weighted_kl", "class_kl", "classification"),
-        monitors=("kl", "annealing", "accuracy"),
+        parts=("reconstruction", "weighted_kl", "weighted_class_kl", "classification"),
+        monitors=("kl", "class_kl", "annealing", "accuracy"),
         compares_samples=True,  # draws of the features, which differ from copy to copy
     ),
     "beta_vae": Case(beta_vae, **BETA),

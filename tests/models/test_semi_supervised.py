@@ -110,6 +110,21 @@ def test_classification_is_alpha_times_the_mean_over_labelled_examples(eagerly):
     assert np.average(monitor, weights=weight) == pytest.approx(right[known].mean())
 
 
+def test_annealing_weighs_what_z_and_the_class_cost_and_shows_both(eagerly):
+    plain, annealed = exact(temperature=20.0, kl="exact"), exact(temperature=20.0, annealing="linear:5:1:10")
+    expected, found = parts(plain, SOME, 1), parts(annealed, SOME, 1)
+    monitors = annealed.objective.monitors(annealed.terms(tf.constant(X), tf.constant(SOME)))
+    for name in ("kl", "class_kl"):
+        np.testing.assert_allclose(found[f"weighted_{name}"], 5.0 * expected[name], rtol=1e-5)
+        np.testing.assert_allclose(monitors[name], expected[name], rtol=1e-5)
+    known = SOME >= 0
+    np.testing.assert_allclose(expected["class_kl"][known], -np.log(PRIOR)[SOME[known]], rtol=1e-6)
+    q = plain.classify(X).numpy().astype("float64")[~known]
+    np.testing.assert_allclose(
+        expected["class_kl"][~known], scipy.special.rel_entr(q, PRIOR).sum(axis=1), rtol=1e-4, atol=1e-6
+    )
+
+
 def test_estimates_are_of_log_p_x_and_with_y_of_log_p_x_given_y(eagerly):
     model = exact()
     np.testing.assert_allclose(model.log_likelihood(X, num_samples=3), LOG_PX, atol=NATS)

@@ -112,7 +112,7 @@ ROWS: dict[str, Any] = {
     "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 300, CIWAE, early=True),
     "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 300, EIGHT_OF_EIGHT, early=True),
     "miwae-mnist": Row("MIWAE", 84.97, RAINFORTH, 86.97, 300, EIGHT_OF_EIGHT, early=True),
-    "m2-mnist": FewLabels(KINGMA, 0.1197, 0.08, epochs=60, alpha=50.0, labelled_per_batch=100),
+    "m2-mnist": FewLabels(KINGMA, 0.1197, 0.08),
     "rae-mnist": SampleQuality(GHOSH, epochs=5),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import published, sample_quality
+from benchmarks import few_labels, published, sample_quality
 from benchmarks.sample_quality import CONTESTANTS, SampleQuality
 
 
@@ -94,6 +94,24 @@ def test_rows_that_begin_alike_begin_once(monkeypatch, tmp_path):
         clocks = [tmp_path / "begun-8-of-10-seed-0.minutes", tmp_path / f"{row}.minutes"]
         assert measured["training_minutes"] == pytest.approx(sum(float(one.read_text()) for one in clocks))
     assert trained == [("IWAE", 5, 0, 8), ("IWAE", 5, 8, 10), ("CIWAE", 64, 8, 10)]
+
+
+def test_few_labels_are_trained_and_tested(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 10
+    # Each class lights a row of pixels of its own.
+    x = rng.integers(0, 30, (300, 28, 28, 1)).astype("uint8")
+    x[np.arange(300), 2 * y] = 250
+    splits = types.SimpleNamespace(arrays=lambda split: (x, y))
+    monkeypatch.setattr(few_labels.datasets, "load", lambda name, **options: splits)
+    monkeypatch.setattr(few_labels, "LABELS", 20)
+    file = tmp_path / "m2.json"
+    published.main(["m2-mnist", "--epochs", "20", "--json", str(file), "--verbose", "0"])
+    measured = json.loads(file.read_text())
+    assert measured["error"] < 0.1  # guessing: 0.9
+    assert measured["epochs"] == 20 and measured["first_weight"] == 5.0
+    # From 5 to 1 over the last 12 of 60 steps, of which the last epoch has 3: the mean of its weights.
+    assert measured["last_loss"]["annealing"] == pytest.approx(1.0 + 4.0 * 2 / 12, rel=1e-5)
 
 
 def test_table_has_a_line_for_each_row_that_was_measured(tmp_path):

@@ -13,7 +13,8 @@ throughput: decoder requests of one row per second by so many clients at once, e
     threads of this process to a server in a process of its own. Those send bytes that were made before and
     do not read the answers, since here both processes share the machine, and what the clients compute would
     be counted as the server's. Over the wire, Python's share of each request is larger than the model's,
-    and batching cannot make it smaller.
+    and batching cannot make it smaller: "echo" is the rate of a gRPC server in Python that has no model and
+    answers every request with the same bytes, as many as the decoder's answer.
 export: seconds of `serving.export`, all three servables, in a process that has traced nothing before.
 switch: requests over gRPC by several clients while version 2 of the decoder takes the place of version 1 in
     the middle; every answer must be one of the two versions', and none may fail. Nothing is retried.
@@ -80,6 +81,34 @@ def server_process(folder: Path, *options: str) -> Iterator[dict[str, str]]:
             log.seek(0)
             raise SystemExit(f"keras-vae serve did not start:\n{log.read()[-2000:]}")
         yield addresses
+
+
+ECHO = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+
+class Echo(grpc.GenericRpcHandler):
+    def service(self, call):
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
+
+answer = bytes(int(sys.argv[1]))
+server = grpc.server(ThreadPoolExecutor(64), handlers=[Echo()])
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+@contextlib.contextmanager
+def echo_process(size: int) -> Iterator[str]:
+    """A gRPC server that answers every request with so many bytes; gives its address."""
+    command = [sys.executable, "-c", ECHO, str(size)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield f"grpc://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager
@@ -231,6 +260,9 @@ def throughput(folder: Path, clients: int, requests: int) -> dict[str, dict[str,
                 with opened as call:
                     per_second(call, clients, clients)
                     found[wire][name] = per_second(call, clients, requests)
+    with echo_process(4 * int(np.prod(EVENT))) as address, grpc_bytes(address) as call:
+        per_second(call, clients, clients)
+        found["gRPC"]["echo"] = per_second(call, clients, requests)
     return found
 
 

@@ -61,8 +61,9 @@ def test_latency_and_throughput_are_printed(small, in_process, capsys):
     for name in ("core", "core, unbatched", "gRPC", "REST"):
         assert re.search(rf"^latency, {name}: median [\d.]+ ms, 99 % [\d.]+ ms, [\d.]+ times", printed, re.M)
     assert re.search(r"^latency, bare: .* 1.00 times bare$", printed, re.M)
-    for place in ("core", "gRPC"):
-        assert re.search(rf"^throughput, {place}, 4 clients: batched \d+, unbatched \d+ req", printed, re.M)
+    for place, bound in (("core", ""), ("gRPC", r", echo \d+"), ("REST", "")):
+        rates = rf"batched \d+, unbatched \d+{bound} req"
+        assert re.search(rf"^throughput, {place}, 4 clients: {rates}", printed, re.M)
     assert in_process == [(), ("--batching",), ("--no-batching",)]
 
 

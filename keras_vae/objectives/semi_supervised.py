@@ -77,9 +77,10 @@ class SemiSupervisedELBO(ClassifierObjective):
         }
 
     def monitors(self, terms: Terms) -> dict[str, Any]:
-        classes = self._classes(terms)
-        found = self.class_monitors(terms.x[: tf.shape(classes.labels)[0]], terms) | self.kl_monitors(terms)
+        size = tf.shape(terms.x)[0] // self.num_classes
+        found = self.class_monitors(terms.x[:size], terms) | super().monitors(terms)
         if self.annealed:
+            classes = self._classes(terms)
             found |= {"kl": _averaged(found["kl"], classes.share), "class_kl": classes.kl}
         return found
 

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.serving.extras import require
-from keras_vae.serving.wire.json_reader import BASE64, SIGNIFICAND, bad
+from keras_vae.serving.wire.json_reader import BASE64, SIGNIFICAND
+from keras_vae.serving.wire.status import bad
 
 
 def to_rows(array: np.ndarray, as_base64: bool = False) -> list[str]:

@@ -42,7 +42,7 @@ class Settings:
     decays: bool
 
 
-SHORT = Settings(60, 100, 5, alpha=1.0, first_weight=5.0, rate=1e-3, decays=True)
+SHORT = Settings(40, 100, 5, alpha=1.0, first_weight=5.0, rate=1e-3, decays=True)
 # The rate of Kingma et al., section 4, their alpha, and as many labelled examples as come to a batch of 500.
 PAPER = Settings(3000, 500, 1, alpha=0.1, first_weight=1.0, rate=3e-4, decays=False)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_vae.serving.wire import json_tensors
 from keras_vae.serving.wire.json_reader import to_array
-from keras_vae.serving.wire.json_writer import to_text
+from keras_vae.serving.wire.json_writer import to_rows, to_text
 from keras_vae.serving.wire.status import Code, RequestError
 
 X = {"x": tf.TensorSpec([None, 2], tf.float32)}
@@ -169,6 +169,21 @@ def test_other_floats(dtype):
     text = to_text(array)
     assert "-2.0" in text
     np.testing.assert_array_equal(to_array(json.loads(text), tf.TensorSpec(None, dtype)), array, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32, tf.float64])
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (2, 3, 1), (2, 2, 1, 3), (1, 1), (2, 0), (0, 2)])
+@pytest.mark.parametrize("odd", [1.0, np.nan, -np.inf])
+def test_rows_of_floats_are_those_of_the_whole(dtype, shape, odd):
+    array = np.random.default_rng(0).normal(size=shape).astype(dtype.as_numpy_dtype)
+    array[-1:] *= odd
+    rows = to_rows(array)
+    assert len(rows) == len(array)
+    assert to_text(array) == f"[{','.join(rows)}]"
+    for row, expected in zip(rows, array, strict=True):
+        read = to_array(json.loads(row), tf.TensorSpec(None, dtype))
+        # As float64, because NumPy takes no NaN of bfloat16 for another.
+        np.testing.assert_array_equal(read.astype(np.float64), expected.astype(np.float64))
 
 
 def test_truths_and_types_without_words():

@@ -29,6 +29,10 @@ def to_rows(array: np.ndarray, as_base64: bool = False) -> list[str]:
     >>> to_rows(np.array([[0.1, np.nan], [1, 2]], np.float32))
     ['[0.1,NaN]', '[1.0,2.0]']
     """
+    if array.ndim > 1 and _is_plain(array):
+        begin, end = "[" * (array.ndim - 1), "]" * (array.ndim - 1)
+        rows = _written(array)[array.ndim : -array.ndim].split(f"{end},{begin}")
+        return [f"{begin}{row}{end}" for row in rows]
     texts = _texts(array.reshape(-1), as_base64)
     for axis in range(array.ndim - 1, 0, -1):
         size, count = array.shape[axis], int(np.prod(array.shape[:axis]))
@@ -46,6 +50,8 @@ def to_text(array: np.ndarray, as_base64: bool = False) -> str:
     """
     if array.ndim == 0:
         return _texts(array.reshape(-1), as_base64)[0]
+    if _is_plain(array):
+        return _written(array)
     return f"[{','.join(to_rows(array, as_base64))}]"
 
 
@@ -63,19 +69,37 @@ def _texts(flat: np.ndarray, as_base64: bool) -> list[str]:
     raise bad(f"Failed to write JSON value for tensor type: {kind.name}")
 
 
-def _float_texts(flat: np.ndarray) -> list[str]:
+def _is_plain(array: np.ndarray) -> bool:
+    """Whether orjson writes an array as it should be: floats, and none of the few that it has no text for."""
+    if array.size == 0 or array.dtype.kind in "USO" or tf.as_dtype(array.dtype) not in SIGNIFICAND:
+        return False
+    flat = array.reshape(-1)
+    return not _misread(flat, _written(flat)).any()
+
+
+def _written(floats: np.ndarray) -> str:
     orjson = require("orjson", "serving")
-    if flat.dtype == tf.bfloat16.as_numpy_dtype:
-        flat = flat.astype(np.float32)
-    text = orjson.dumps(np.ascontiguousarray(flat), option=orjson.OPT_SERIALIZE_NUMPY)
-    texts = text[1:-1].decode().split(",") if flat.size else []
-    read = np.array(orjson.loads(text), np.float64)
-    # The shortest digits of 7.038531e-26 become its neighbour by way of float64, and those of the largest
-    # float32, 3.4028235e+38, are more than it: such are written exactly. NaN and infinities, which are null
-    # so far, have words of their own.
+    if floats.dtype == tf.bfloat16.as_numpy_dtype:
+        floats = floats.astype(np.float32)
+    return orjson.dumps(np.ascontiguousarray(floats), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def _misread(floats: np.ndarray, text: str) -> np.ndarray:
+    """Which numbers of a text of floats would be read as others, or not at all.
+
+    The shortest digits of 7.038531e-26 become its neighbour by way of float64, and those of the largest
+    float32, 3.4028235e+38, are more than it. NaN and infinities are null.
+    """
+    read = np.array(require("orjson", "serving").loads(text), np.float64)
     with np.errstate(over="ignore"):
-        other = (read.astype(flat.dtype) != flat) | (np.abs(read) > np.finfo(flat.dtype).max)
-    for index in np.flatnonzero(other):
+        return (read.astype(floats.dtype) != floats) | (np.abs(read) > tf.as_dtype(floats.dtype).max)
+
+
+def _float_texts(flat: np.ndarray) -> list[str]:
+    text = _written(flat)
+    texts = text[1:-1].split(",") if flat.size else []
+    for index in np.flatnonzero(_misread(flat, text)):
+        # Exactly, or by the words that JavaScript has for it.
         texts[index] = json.dumps(float(flat[index]))
     return texts
 

@@ -1,6 +1,8 @@
 """`keras-vae serve`."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +98,11 @@ def serve(
             typer.echo(line)
         ended.wait()
         typer.echo("Stopping when the requests under way are finished.")
+    if server.running:
+        # Python would wait for their threads, however long they take.
+        typer.echo(f"Runs cut off that took longer than the time to finish: {server.running}")
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def parse_labels(labels: list[str]) -> dict[str, dict[str, int]]:

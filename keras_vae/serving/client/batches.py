@@ -12,18 +12,23 @@ Arrays = Mapping[str, np.ndarray]
 
 SEED = "seed"
 
+# Scalars that say how many rows are made: what comes with them by rows belongs to those, all at once.
+COUNTS = ("count", "steps")
+
 
 def split(inputs: Arrays, specs: SignatureSpecs, batch_size: int | None) -> list[Arrays]:
     """The inputs in parts of at most `batch_size` rows.
 
     Rows are what lies along a first axis of any size; other inputs go with every part. A seed goes as it is
     with the first part, and folded with the part's number with the others: else all parts would draw alike.
+    Where an input says how many rows to make, nothing is split.
 
     Raises:
         ValueError: if row-wise inputs have different numbers of rows, so that nobody knows how to split them.
     """
     rows = {name: len(inputs[name]) for name, spec in specs.inputs.items() if is_by_rows(spec)}
-    if batch_size is None or max(rows.values(), default=0) <= batch_size:
+    counted = any(name in COUNTS for name in specs.inputs)
+    if batch_size is None or counted or max(rows.values(), default=0) <= batch_size:
         return [inputs]
     if len(set(rows.values())) > 1:
         raise invalid("inputs", "equally many rows, to be split into batches", rows)

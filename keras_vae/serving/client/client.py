@@ -124,6 +124,8 @@ class Client(Connection):
         count = check_count("count", count)
         first, size = _pair(seed), min(count, self.batch_size or count)
         y = None if y is None else np.asarray(y)
+        if y is not None and (y.ndim == 0 or len(y) not in (1, count)):
+            raise invalid("y", f"{count} conditions, or one for all, along the first axis", y.shape)
         parts = []
         for start in range(0, count, size):
             number = min(size, count - start)

@@ -42,6 +42,7 @@ class Connection:
             raise invalid("batch_size", "an integer >= 1, or None for one request", batch_size)
         if not timeout > 0:
             raise invalid("timeout", "seconds > 0", timeout)
+        check_headers(headers or {})
         if tls is not None and not address.secure:
             raise invalid("tls", f"None for {address.scheme}://", tls, "Use https:// or grpcs://.")
         self.url, self.version, self.batch_size, self.timeout = url, version, batch_size, timeout
@@ -155,12 +156,24 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises unless HTTP and gRPC can send them; a value is not repeated, because it may be a password."""
+    for name, value in headers.items():
+        if not (isinstance(value, str) and value == value.strip() and value.isprintable()):
+            hint = "A token read from a file ends with a newline: strip() it."
+            raise invalid("headers", f"printable text without spaces around it for {name!r}", "other", hint)
+
+
 def check_version(version: Version) -> None:
     """Raises unless it is a version's number, a label or None."""
     if version is None or (isinstance(version, str) and version and not version.isdecimal()):
         return
-    if not (_is_integer(version) and int(version) >= 0):
-        raise invalid("version", "a number >= 0, a label such as 'stable', or None for the latest", version)
+    if not (_is_integer(version) and 0 <= int(version) < 2**63):
+        raise invalid(
+            "version",
+            "a number from 0 to 2^63 - 1, a label such as 'stable', or None for the latest",
+            version,
+        )
 
 
 def _transport(address: Address, tls: TLS, headers: Mapping[str, str], compress: bool) -> Transport:

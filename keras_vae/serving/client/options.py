@@ -45,6 +45,10 @@ def parse_url(url: str) -> Address:
         port = parts.port
     except (AttributeError, TypeError, ValueError) as error:
         raise invalid("url", expected, url) from error
+    if parts.username is not None or parts.password is not None:
+        # Not repeated: errors end up in logs.
+        received = f"{parts.scheme}://...@{parts.hostname}"
+        raise invalid("url", "an address without user and password", received, "Send them by headers=.")
     if not parts.scheme or not parts.hostname or parts.query or parts.fragment:
         raise invalid("url", expected, url)
     secure = lookup("url", parts.scheme, _SCHEMES)

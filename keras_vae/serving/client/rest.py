@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -63,12 +64,13 @@ class RestTransport:
 
     def _post(self, path: str, body: bytes, timeout: float) -> Any:
         if self._compress and len(body) >= COMPRESSED_FROM:
+            started = time.monotonic()
             headers = {"Content-Encoding": "gzip"}
             answer = self._send("POST", path, timeout, gzip.compress(body, compresslevel=1), headers)
             # Servers that do not know of compression find no JSON in it.
             if answer.status_code not in (400, 415):
                 return answer
-            plain = self._send("POST", path, timeout, body)
+            plain = self._send("POST", path, timeout - (time.monotonic() - started), body)
             self._compress = plain.status_code == answer.status_code
             return plain
         return self._send("POST", path, timeout, body)
@@ -91,6 +93,8 @@ class RestTransport:
             raise RequestError(Code.DEADLINE_EXCEEDED, words) from error
         except httpx.ConnectError as error:
             raise Unreachable(str(error), again="CERTIFICATE" not in str(error).upper()) from error
+        except httpx.DecodingError as error:
+            raise RequestError(Code.INTERNAL, f"The answer cannot be unpacked: {error}") from error
         except httpx.TransportError as error:
             words = f"The connection broke: {type(error).__name__}: {error}"
             raise RequestError(Code.UNAVAILABLE, words) from error

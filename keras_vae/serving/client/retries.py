@@ -12,15 +12,15 @@ from keras_vae.serving.wire.status import Code, RequestError
 
 T = TypeVar("T")
 
-# The server has not taken the request: to send it again does nothing twice.
+# No answer came, or none yet: to ask again does no harm, because a request changes nothing.
 _TEMPORARY = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
 
 
 class Retries:
     """Exponential backoff with full jitter: before try n + 1, a wait uniform on [0, min(longest, first 2^n)].
 
-    Only what is safe to repeat is repeated: no connection, HTTP 429 and 503, gRPC's RESOURCE_EXHAUSTED and
-    UNAVAILABLE. A bad request is bad the second time too.
+    Only what may pass is repeated: no connection or a broken one, HTTP 429, 502 and 503, gRPC's
+    RESOURCE_EXHAUSTED and UNAVAILABLE. A bad request is bad the second time too, and so is one too large.
 
     Args:
         attempts: tries in all; 1 means that nothing is repeated.
@@ -77,4 +77,7 @@ class Retries:
 
 
 def _may_pass(error: RequestError) -> bool:
-    return error.again if isinstance(error, Unreachable) else error.code in _TEMPORARY
+    if isinstance(error, Unreachable):
+        return error.again
+    # gRPC says so of a message beyond the receiver's limit, under the code of a busy server.
+    return error.code in _TEMPORARY and "message larger than max" not in error.message

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from keras_vae.errors import invalid
 from keras_vae.serving.extras import require
+from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
 from keras_vae.serving.wire.signature_specs import is_by_rows
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def replay(folder: str | os.PathLike, model: Any = None) -> list[tuple[str, dict
         model = tf.saved_model.load(str(folder))
     done = []
     for request in requests(path):
-        key = request.model_spec.signature_name
+        key = request.model_spec.signature_name or DEFAULT_SIGNATURE
         if key not in model.signatures:
             raise invalid("folder", f"a model with the signature {key!r}", str(folder))
         arguments = {
@@ -115,10 +116,12 @@ def replay(folder: str | os.PathLike, model: Any = None) -> list[tuple[str, dict
 
 
 def requests(path: str | os.PathLike) -> Iterator[Any]:
-    """The `PredictRequest` messages of a warm-up file."""
+    """The `PredictRequest` messages of a warm-up file; records of other methods are passed over."""
     logs = require("tensorflow_serving.apis.prediction_log_pb2", "serving")
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        yield logs.PredictionLog.FromString(record).predict_log.request
+        log = logs.PredictionLog.FromString(record)
+        if log.HasField("predict_log"):
+            yield log.predict_log.request
 
 
 def _records(

@@ -37,7 +37,8 @@ def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray], max_row
             raise bad(
                 f"Input {name} has shape {list(array.shape)}. Expected: {shape}, where None is any size."
             )
-        rows = len(array) if array.ndim else int(array) if name in _COUNTS else 0
+        counts = name in _COUNTS and array.dtype.kind in "iu"
+        rows = len(array) if array.ndim else int(array) if counts else 0
         if rows > max_rows:
             raise bad(
                 f"Input {name} asks for {rows} rows. Expected: at most {max_rows}; send several requests."

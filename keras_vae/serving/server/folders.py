@@ -54,8 +54,9 @@ def _servables(folder: Path) -> list[Path]:
 
 
 def versions_in(folder: Path) -> dict[int, Path]:
-    """The versions in a servable's folder: the folders that are named by a number."""
+    """The versions in a servable's folder: the folders that are named by a number of 64 bits."""
     if not folder.is_dir():
         return {}
     paths = (path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal())
-    return {int(path.name): path for path in paths if path.is_dir()}
+    numbered = {int(path.name): path for path in paths if len(path.name) < 20 and path.is_dir()}
+    return {number: path for number, path in numbered.items() if number < 2**63}

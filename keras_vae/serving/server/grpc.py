@@ -1,5 +1,6 @@
 """TensorFlow Serving's gRPC API: PredictionService and ModelService."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -23,6 +24,13 @@ from keras_vae.serving.server.version import Version
 from keras_vae.serving.server.versions import Versions
 from keras_vae.serving.wire.json_tensors import DEFAULT_SIGNATURE
 from keras_vae.serving.wire.status import Code, RequestError, bad
+
+log = logging.getLogger(__name__)
+
+# Of an error's words, as many as TensorFlow Serving sends: gRPC sends no more than 16 KiB with a status.
+_LONGEST_MESSAGE = 1024
+# Bytes that a string takes in an array, at least.
+_STRING = 64
 
 _STATUS_CODES = {status.value[0]: status for status in grpc.StatusCode}
 
@@ -106,21 +114,12 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def _counted(self, api: str, request: Any, context: grpc.ServicerContext, call: Callable[[], Any]) -> Any:
         started = time.perf_counter()
-        code = Code.OK
 
-        def counted() -> Any:
-            nonlocal code
-            try:
-                return call()
-            except RequestError as error:
-                code = error.code
-                raise
-
-        try:
-            return _answer(context, counted)
-        finally:
+        def count(code: Code) -> None:
             seconds = time.perf_counter() - started
             self._counters.request(request.model_spec.name, api, "GRPC", code, seconds)
+
+        return _answer(context, call, count)
 
 
 class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -130,9 +129,15 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self._versions = versions
 
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return _answer(
-            context, lambda: messages.status_response(self._versions.status(*_model_spec(request)))
-        )
+        return _answer(context, lambda: self._status(request))
+
+    def _status(self, request: Any) -> Any:
+        if not request.HasField("model_spec"):
+            raise bad("Missing ModelSpec")
+        spec = request.model_spec
+        # TensorFlow Serving takes no notice of a label here (`get_model_status_impl.cc`).
+        number = spec.version.value if spec.HasField("version") else None
+        return messages.status_response(self._versions.status(spec.name, number))
 
     def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(
@@ -162,10 +167,10 @@ def to_array(name: str, tensor: Any, limit: int) -> np.ndarray:
         sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
         if any(size < 0 for size in sizes) or tensor.tensor_shape.unknown_rank:
             raise ValueError("its shape is not fully known")
-        if math.prod(sizes) * max(dtype.size or 0, 1) > limit:
+        if math.prod(sizes) * (_STRING if dtype == tf.string else max(dtype.size or 0, 1)) > limit:
             raise ValueError(f"it is larger than {limit} bytes")
         return tf.make_ndarray(tensor)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise bad(f"tensor parsing error: {name}: {error}") from error
 
 
@@ -181,9 +186,23 @@ def _model_spec(request: Any) -> tuple[str, int | None, str | None]:
     return spec.name, version, spec.version_label if choice == "version_label" else None
 
 
-def _answer(context: grpc.ServicerContext, call: Callable[[], Any]) -> Any:
-    """What a call gives, or the status of its error."""
+def _answer(
+    context: grpc.ServicerContext, call: Callable[[], Any], count: Callable[[Code], None] | None = None
+) -> Any:
+    """What a call gives, or the status of its error; `count` is told the code."""
+    refused = None
     try:
-        return call()
+        answer = call()
     except RequestError as error:
-        context.abort(_STATUS_CODES[int(error.code)], error.message)
+        refused = error
+    except Exception as error:
+        log.exception("A request failed")
+        refused = RequestError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+    if count is not None:
+        count(refused.code if refused else Code.OK)
+    if refused is None:
+        return answer
+    words = refused.message
+    if len(words) > _LONGEST_MESSAGE:
+        words = f"{words[:_LONGEST_MESSAGE]}...TRUNCATED"
+    return context.abort(_STATUS_CODES[int(refused.code)], words)

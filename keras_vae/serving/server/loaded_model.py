@@ -99,7 +99,7 @@ class LoadedModel:
     def __init__(self, folder: Path):
         self.signature_defs = _signature_defs(folder)
         # Signatures do not keep the variables alive; the loaded object does.
-        self.model = tf.saved_model.load(str(folder))
+        self.model = tf.saved_model.load(str(folder), tags=[SERVE])
         self.signatures = {
             name: _signature(name, self.signature_defs[name], function)
             for name, function in self.model.signatures.items()

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 import tensorflow as tf
@@ -85,14 +86,19 @@ class RestApi:
         if target.verb == "metadata":
             with self._predictor.open(target.model, target.version, target.label) as opened:
                 return messages.metadata_document(opened)
-        statuses = self._predictor.versions.status(target.model, target.version, target.label)
+        # TensorFlow Serving takes no notice of a label here (`get_model_status_impl.cc`).
+        statuses = self._predictor.versions.status(target.model, target.version)
         return messages.document(messages.status_response(statuses))
 
     async def _predict(self, request: Request, target: Target) -> bytes:
         body = await read_body(request, self._limits.max_body)
-        with self._predictor.open(target.model, target.version, target.label) as opened:
+        with ExitStack() as stack:
+            opened: Any = None
 
+            # Asked for when the body has been parsed: what is no JSON is told so first, whatever the model.
             def specs_of(signature: str) -> Mapping[str, tf.TensorSpec]:
+                nonlocal opened
+                opened = stack.enter_context(self._predictor.open(target.model, target.version, target.label))
                 return _signature(opened, signature).inputs
 
             asked = await _apart(len(body) > _LONG_BODY, json_tensors.decode_request, body, specs_of)

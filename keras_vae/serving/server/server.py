@@ -97,6 +97,7 @@ class Server:
         self.host, self.rest_port, self.grpc_port = host, rest_port, grpc_port
         self._servables = servables_in(folders)
         self._batching, self._drain_timeout = batching, drain_timeout
+        self._running, self._lock = 0, threading.Lock()
         self._threads = ThreadPoolExecutor(_DIRECT_THREADS, thread_name_prefix="direct")
         self._metrics = Metrics(list(self._servables), lambda: self.predictor.in_flight)
         versions = Versions(
@@ -168,6 +169,11 @@ class Server:
         self.predictor.versions.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def running(self) -> int:
+        """Runs of TensorFlow under way: nothing ends them early, so after `stop` some may be left."""
+        return self._running
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -182,7 +188,13 @@ class Server:
     def _runner(self, model: str, signature: Signature) -> Runner:
         def run(inputs: Arrays) -> Results:
             started = time.perf_counter()
-            results = signature.run(inputs)
+            with self._lock:
+                self._running += 1
+            try:
+                results = signature.run(inputs)
+            finally:
+                with self._lock:
+                    self._running -= 1
             self._metrics.run(model, time.perf_counter() - started)
             return results
 

@@ -99,14 +99,12 @@ class Versions:
         wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
         raise RequestError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
 
-    def status(self, name: str, number: int | None = None, label: str | None = None) -> list[VersionStatus]:
+    def status(self, name: str, number: int | None = None) -> list[VersionStatus]:
         """The status of one version, or of all that were ever seen, the latest first.
 
         Raises:
-            RequestError: NOT_FOUND if there is none, INVALID_ARGUMENT for a label that nobody gave.
+            RequestError: NOT_FOUND if there is none.
         """
-        if label is not None:
-            number = self._of_label(name, label)
         versions = self._models.get(name, {})
         if number is not None:
             if number not in versions:

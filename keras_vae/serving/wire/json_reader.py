@@ -125,7 +125,8 @@ def _floats(flat: list[Any], dtype: tf.DType) -> np.ndarray:
     largest_integer = 2 ** SIGNIFICAND[dtype] - 1
     if int in types:
         for value in flat:
-            if type(value) is int and abs(value) > largest_integer:
+            # Beyond 64 bits TensorFlow Serving reads an integer as a decimal.
+            if type(value) is int and abs(value) > largest_integer and -(2**63) <= value < 2**64:
                 raise _lossy(value, dtype)
     exact = np.array(flat, np.float64)
     with np.errstate(over="ignore"):
@@ -162,7 +163,8 @@ def _strings(flat: list[Any], dtype: tf.DType) -> np.ndarray:
 def _base64_bytes(value: dict[str, Any]) -> bytes:
     if not is_base64(value):
         raise bad(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
-    text = value[BASE64].rstrip("=")
+    # The command `base64` breaks its lines.
+    text = "".join(value[BASE64].split()).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -9,6 +9,8 @@ Sources: https://www.tensorflow.org/tfx/serving/api_rest and `tensorflow_serving
 """
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +27,9 @@ DEFAULT_SIGNATURE = "serving_default"
 BYTES_SUFFIX = "_bytes"
 
 Specs = Mapping[str, tf.TensorSpec]
+
+# What could be a number beyond the range of float64, which Python reads as infinite.
+_LONG_NUMBER = re.compile(r"[eE]\+?0*[1-9]\d\d|\d{309}")
 
 
 class PredictRequest(NamedTuple):
@@ -142,7 +147,9 @@ def decode_response(body: str | bytes, specs: Specs) -> dict[str, np.ndarray]:
 
 def _parse(body: str | bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        text = body if isinstance(body, str) else body.decode()
+        hooks = {"parse_float": _float, "parse_int": _int} if _LONG_NUMBER.search(text) else {}
+        document = json.loads(text, **hooks)
     except RecursionError as error:
         raise bad("JSON Parse error: lists nested too deeply") from error
     except ValueError as error:
@@ -150,6 +157,18 @@ def _parse(body: str | bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise bad(f"JSON Value: {shown(document)} Is not object")
     return document
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("Number too big to be stored in double.")
+    return value
+
+
+def _int(digits: str) -> int:
+    _float(digits)
+    return int(digits)
 
 
 def _inputs_of_columns(value: Any, specs: Specs) -> dict[str, np.ndarray]:

@@ -67,7 +67,7 @@ def mmd(
     Reference: Gretton et al., A Kernel Two-Sample Test, 2012, Eq. 3 (unbiased) and 5 (biased); Tolstikhin
     et al., Wasserstein Auto-Encoders, 2018, section 4 (C of the multiquadratic) and Algorithm 2.
     """
-    x, y = tf.convert_to_tensor(x, tf.float32), tf.convert_to_tensor(y, tf.float32)
+    x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
     function, scales = lookup("kernel", kernel, KERNELS), check_scales(scales)
     unit = 2.0 * x.shape[-1] * check_number("variance", variance)
 
@@ -97,6 +97,6 @@ def mmd(
         return tf.where(count > 1.0, tf.reduce_sum(off_diagonal, axis=[-2, -1]) / pairs, mean)
 
     if weights is not None:
-        return weighted(normalized(tf.convert_to_tensor(weights, tf.float32)))
+        return weighted(normalized(tf.cast(weights, tf.float32)))
     between = tf.reduce_mean(total(squared_distances(x, y)), axis=[-2, -1])
     return within(x) + within(y) - 2.0 * between

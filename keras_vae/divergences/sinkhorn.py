@@ -74,13 +74,13 @@ def sinkhorn_with_error(
 ) -> SinkhornResult:
     """`sinkhorn` and its marginal error; arguments as there."""
     check_options(epsilon, num_iterations, tolerance)
-    x, y = tf.convert_to_tensor(x, tf.float32), tf.convert_to_tensor(y, tf.float32)
+    x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
     costs = squared_distances(x, y), squared_distances(x, x), squared_distances(y, y)
     between, within_x, within_y = (tf.stop_gradient(cost) for cost in costs)
     # Masses in units of those of equal points.
     mass, ones = tf.ones_like(x[..., 0]), tf.ones_like(y[..., 0])
     if weights is not None:
-        mass *= normalized(tf.convert_to_tensor(weights, tf.float32)) * tf.cast(tf.shape(x)[-2], tf.float32)
+        mass *= normalized(tf.cast(weights, tf.float32)) * tf.cast(tf.shape(x)[-2], tf.float32)
     options = epsilon, num_iterations, tolerance
     f, g, of_x, of_y = _potentials(between, within_x, within_y, mass, *options)
     pairs = (f, g, mass, ones), (of_x, of_x, mass, mass), (of_y, of_y, ones, ones)

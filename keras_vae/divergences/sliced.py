@@ -44,13 +44,13 @@ def sliced_wasserstein(
     Reference: Kolouri et al., Sliced-Wasserstein Auto-Encoders, 2019, Algorithm 1.
     """
     check_sliced(num_projections, p)
-    x, y = tf.convert_to_tensor(x, tf.float32), tf.convert_to_tensor(y, tf.float32)
+    x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
     if not x.shape[-2:].is_compatible_with(y.shape[-2:]):
         raise invalid("y", f"as many points as x, shape {tuple(x.shape)}", f"shape {tuple(y.shape)}")
     directions = _directions(x.shape[-1], num_projections, seed)
     if weights is None:
         return _along(x, y, directions, p)
-    return _weighted_along(x, y, normalized(tf.convert_to_tensor(weights, tf.float32)), directions, p)
+    return _weighted_along(x, y, normalized(tf.cast(weights, tf.float32)), directions, p)
 
 
 def check_sliced(num_projections: int, p: float) -> None:

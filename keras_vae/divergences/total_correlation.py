@@ -48,14 +48,20 @@ def aggregate_log_densities(
     marginals = marginal_log_prob(q, pairs)
     if marginals is None:
         raise invalid("q", "a posterior of independent scalars, or a multivariate normal", type(q).__name__)
-    if z.shape[1] is not None and z.shape[1] > dataset_size:
-        raise invalid("dataset_size", f"at least the {z.shape[1]} examples of a batch", dataset_size)
-    weights = log_pair_weights(tf.shape(z)[1], dataset_size, estimator)
+    if z.shape[1] is not None:
+        check_dataset_size(z.shape[1], dataset_size)
+    weights = tf.cast(log_pair_weights(tf.shape(z)[1], dataset_size, estimator), z.dtype)
     joint = tf.reduce_logsumexp(q.log_prob(pairs) + weights, axis=2)
     for _ in range(z.shape.rank - 2):
         weights = weights[..., tf.newaxis]
     factors = tf.reduce_logsumexp(marginals + weights, axis=2)
     return joint, tf.reduce_sum(factors, axis=list(range(2, z.shape.rank)))
+
+
+def check_dataset_size(batch_size: int, dataset_size: int) -> None:
+    """Raises `ValueError` for a data set smaller than a batch."""
+    if batch_size > dataset_size:
+        raise invalid("dataset_size", f"at least the {batch_size} examples of a batch", dataset_size)
 
 
 def log_pair_weights(

@@ -185,12 +185,16 @@ def last_layer(network: keras.layers.Layer) -> keras.layers.Layer:
 _NOT_DATA = (list, tuple, dict, str, bytes, int, float, tf.RaggedTensor, tf.SparseTensor)
 
 
-def check_data(name: str, data: Any, shape: tuple, support: Support) -> None:
+def check_data(name: str, data: Any, shape: tuple, support: Support) -> Any:
     """Holds training data against the model before anything is computed.
 
     Arrays are read whole; of a `tf.data.Dataset`, the element's specification and the first batch, which a
     source that counts its passes will notice; other sources (generators, `PyDataset`) are left to Keras.
+
+    Returns:
+        The first batch of a `tf.data.Dataset` whose examples are not in memory; None of other data.
     """
+    batch = None
     if isinstance(data, tf.data.Dataset):
         _check_spec(name, data.element_spec, shape)
         # Data in memory are looked at there: a batch taken beforehand would shift the draws of the passes.
@@ -198,7 +202,7 @@ def check_data(name: str, data: Any, shape: tuple, support: Support) -> None:
         if source is not None and len(source.x):
             first = source.transform(tf.convert_to_tensor(source.x[:1024]), source.batch_seed(0, 0))
         else:
-            first = next(iter(data.take(1)), None)
+            first = batch = next(iter(data.take(1)), None)
         if first is None:
             raise invalid(name, "at least one batch", "an empty tf.data.Dataset")
         data = keras.utils.unpack_x_y_sample_weight(first)[0].numpy()
@@ -213,6 +217,7 @@ def check_data(name: str, data: Any, shape: tuple, support: Support) -> None:
         data = data.numpy()
     if isinstance(data, np.ndarray):
         _check_array(name, data, shape, support)
+    return batch
 
 
 def check_lengths(data: dict[str, Any]) -> None:

@@ -470,10 +470,13 @@ class ResidentTrainer(keras.Model):
         """
         if batch_size is not None:
             check_count("batch_size", batch_size)
-        checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder))
+        first = checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder))
+        first_x, first_y, _ = keras.utils.unpack_x_y_sample_weight(first)
         labels = self.labels if training else self.condition
         if labels is not None:
-            labels.check_data(x, y)
+            labels.check_data(x, y, first_y)
+        if training and first_x is not None:
+            self.objective.check_batch_size(len(first_x))
         given = {"x": x, "y": y, "sample_weight": sample_weight}
         given = {key: value for key, value in given.items() if value is not None}
         if not all(map(_is_array, given.values())):

@@ -17,8 +17,8 @@ from keras_vae.models.conditions import condition_of, spread, takes_condition
 from keras_vae.models.latent_variable_model import LatentVariableModel
 from keras_vae.objectives import LatentClassificationELBO, SemiSupervisedELBO, Terms
 from keras_vae.objectives.classifier import ClassifierObjective
-from keras_vae.objectives.labels import Condition
-from keras_vae.priors import Prior
+from keras_vae.objectives.labels import UNLABELLED, Condition
+from keras_vae.priors import ConditionalPrior, Prior
 from keras_vae.schedules import Schedule
 
 # Folded into a seed for draws of classes.
@@ -91,6 +91,8 @@ class SemiSupervisedVAE(LatentVariableModel):
         **kwargs: Any,
     ):
         condition = condition_of(encoder, decoder)
+        if isinstance(prior, ConditionalPrior):
+            raise invalid("prior", "one that is the same for all classes", "ConditionalPrior")
         kind: type[ClassifierObjective] = (
             LatentClassificationELBO if condition is None else SemiSupervisedELBO
         )
@@ -204,14 +206,17 @@ class SemiSupervisedVAE(LatentVariableModel):
         return terms
 
     def estimate_terms(self, x: tf.Tensor, y: tf.Tensor | None, num_samples: int, seed: tf.Tensor) -> Terms:
-        """The terms of estimates; of M2 without y, of draws of the class and then of z given the class."""
+        """The terms of estimates; of M2, of draws of the class, where y does not say it, and then of z."""
         if not self._enumerates:
             return super().estimate_terms(x, y, num_samples, seed)
         x = self._read(x, seed)
-        if y is not None:
-            return super()._terms_of(x, self._complete(x, y), num_samples, seed)
         log_qy = self.objective.log_probabilities(x)
         classes = GumbelCategorical(log_qy).sample(num_samples, seed=fold_in(seed, _CLASS))
+        drawn = tf.ones_like(classes, log_qy.dtype)
+        if y is not None:
+            unknown = tf.cast(y, tf.int32) == UNLABELLED
+            classes = tf.where(unknown, classes, tf.cast(y, classes.dtype))
+            drawn *= tf.cast(unknown, drawn.dtype)
         every = tf.reshape(classes, [-1])
         q = self._posterior(spread(x, tf.size(every)), every, training=False)
         z = q.sample(seed=seed)
@@ -224,11 +229,19 @@ class SemiSupervisedVAE(LatentVariableModel):
             num_samples=num_samples,
             seed=seed,
         )
+        kl = terms.exact_kl
         terms.z = tf.reshape(z, tf.concat([tf.shape(classes), tf.shape(z)[1:]], axis=0))
         of_class = tf.gather(log_qy, tf.transpose(classes), axis=1, batch_dims=1)
-        terms.log_qz = tf.reshape(q.log_prob(z), tf.shape(classes)) + tf.transpose(of_class)
-        terms.log_pz = terms.p_z.log_prob(terms.z) + tf.gather(self.objective.log_py, classes)
-        terms.exact_kl = None
+        # A class that is given is no part of the latent.
+        log_qc = drawn * tf.transpose(of_class)
+        log_pc = drawn * tf.gather(self.objective.log_py, classes)
+        terms.log_qz = tf.reshape(q.log_prob(z), tf.shape(classes)) + log_qc
+        terms.log_pz = terms.p_z.log_prob(terms.z) + log_pc
+        if y is None or kl is None:
+            terms.exact_kl = None
+        else:
+            # Exact where the class is given.
+            terms.exact_kl = tf.reduce_mean(tf.reshape(kl, tf.shape(classes)) + log_qc - log_pc, axis=0)
         return terms
 
     def _complete(self, x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor | None:

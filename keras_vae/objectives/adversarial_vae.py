@@ -68,8 +68,8 @@ class AdversarialELBO(Annealed, CriticObjective):
         return tf.repeat(x, self.num_samples, axis=0), terms.once("fakes", lambda: self._fakes(terms))
 
     def _fakes(self, terms: Terms) -> tf.Tensor:
-        # The critic's opinion must not reach the encoder.
-        latents = merge_samples(tf.concat([tf.stop_gradient(terms.z), terms.prior_z], axis=0))
+        # The critic's opinion must reach neither the encoder nor the prior.
+        latents = merge_samples(tf.stop_gradient(tf.concat([terms.z, terms.prior_z], axis=0)))
         means = tf.cast(terms.decode(latents).mean(), tf.float32)
         return tf.reshape(means, tf.concat([[2 * self.num_samples], tf.shape(terms.x)], axis=0))
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_vae import schedules
 from keras_vae.errors import invalid
 from keras_vae.objectives.critic_arguments import weight_of_penalty
-from keras_vae.objectives.objective import LAST_STEP, Objective
+from keras_vae.objectives.objective import LATE_STEPS, Objective
 from keras_vae.objectives.terms import Terms
 
 
@@ -53,7 +53,7 @@ class Annealed(Objective):
         self.annealed = not always or self.free_bits > 0.0
         if self.annealed:
             self.scheduled("annealing", self.annealing, low=0.0)
-            if not float(self.annealing(LAST_STEP)) <= 1.0 + 1e-6:
+            if not float(tf.reduce_max(self.annealing(LATE_STEPS))) <= 1.0 + 1e-6:
                 wanted = "a number from 0 to 1, or a schedule that ends there"
                 raise invalid("annealing", wanted, annealing, "BetaVAE weighs the KL for good.")
             self.part_names = tuple("weighted_kl" if name == "kl" else name for name in self.part_names)
@@ -88,7 +88,8 @@ class Annealed(Objective):
     def _floored(self, values: tf.Tensor, terms: Terms) -> tf.Tensor:
         """Sums over the latent, `[..., B] + latent`, with `free_bits` for dimensions that have no more."""
         kl = self._kl_per_dimension(terms)
-        weight = tf.ones(tf.shape(kl)[:1]) if terms.sample_weight is None else terms.sample_weight
+        given = terms.sample_weight
+        weight = tf.ones(tf.shape(kl)[:1], kl.dtype) if given is None else tf.cast(given, kl.dtype)
         mean = tf.math.divide_no_nan(tf.tensordot(weight, kl, axes=1), tf.reduce_sum(weight))
         floored = tf.where(mean > self.free_bits, values, self.free_bits)
         return tf.reduce_sum(floored, axis=list(range(1 - kl.shape.rank, 0)))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.divergences import aggregate_log_densities
-from keras_vae.divergences.total_correlation import ESTIMATORS
+from keras_vae.divergences.total_correlation import ESTIMATORS, check_dataset_size
 from keras_vae.errors import lookup
 from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.distance_to_prior import check_unweighted
@@ -61,6 +61,9 @@ class TotalCorrelationELBO(Objective):
         self.beta = self.scheduled("beta", beta, low=0.0)
         self.gamma = self.scheduled("gamma", gamma, low=0.0)
         self.estimator = lookup("estimator", estimator, ESTIMATORS)
+
+    def check_batch_size(self, size: int) -> None:
+        check_dataset_size(size, self.dataset_size)
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         kl = self._kl_terms(terms)

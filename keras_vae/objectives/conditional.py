@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_vae import schedules
 from keras_vae.objectives.elbo import ELBO
+from keras_vae.objectives.gradients import check_prior_draws
 from keras_vae.objectives.terms import Terms
 
 
@@ -19,6 +20,10 @@ class ConditionalELBO(ELBO):
             to the second term, of the Gaussian stochastic neural network, which draws z as prediction does:
             from the prior. With 1, the default, the objective is the negative conditional ELBO.
         kl, num_samples, gradient, baseline, annealing, free_bits: see `ELBO`.
+
+    Raises:
+        ValueError: for arguments out of range; and, unless alpha is the number 1, from `parts` for a prior
+            with weights to train that no draw leads a gradient to.
 
     Reported: `reconstruction`, `kl` and, unless alpha is the number 1, `prediction` are the three terms as
     they enter the loss, alpha included; then `alpha` shows beside them.
@@ -49,6 +54,7 @@ class ConditionalELBO(ELBO):
         parts = super().parts(terms)
         if not self._predicts:
             return parts
+        check_prior_draws(terms)
         alpha = tf.convert_to_tensor(self.current("alpha"))
         prediction = -tf.reduce_mean(terms.at(terms.prior_z).log_px, axis=0)
         weighted = {name: alpha * part for name, part in parts.items()}

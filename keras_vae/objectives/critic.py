@@ -111,7 +111,10 @@ class CriticObjective(Objective):
         real, fakes = self._compared(terms)
         of_real, of_fakes = self._both_scores(terms)
         losses = ADVERSARIAL_LOSSES[self.adversarial_loss]
-        share = tf.cast(tf.shape(fakes)[0] // tf.shape(real)[0], tf.float32)
+        # Every fake counts as much as a real value, but in a difference of means: with more mass on one side
+        # it would have no bound, because a constant added to all scores would move it.
+        fair = self.adversarial_loss == "wasserstein"
+        share = 1.0 if fair else tf.cast(tf.shape(fakes)[0] // tf.shape(real)[0], tf.float32)
         of_real = tf.reduce_mean(losses.real(of_real), axis=0)
         of_fakes = tf.reduce_mean(losses.fake(of_fakes), axis=0)
         parts = {"critic_loss": of_real + share * of_fakes}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 import keras
@@ -18,7 +19,7 @@ KL_MODES = {"auto": "auto", "exact": "exact", "sampled": "sampled"}
 
 
 def weight_of_penalty(name: str, value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0.0 <= value < math.inf:
         raise invalid(name, "a number >= 0", value)
     return float(value)

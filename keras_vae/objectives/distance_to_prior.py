@@ -1,14 +1,12 @@
 """The distance between the aggregate posterior and the prior, as the objectives that use one see it."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from keras_vae.distributions.draws import fold_in
 from keras_vae.divergences import SampleDistance
 from keras_vae.errors import invalid
+from keras_vae.objectives.gradients import check_prior_draws
 from keras_vae.objectives.terms import Terms
-
-tfd = tfp.distributions
 
 # Folded into the seed for what is random in the distance itself.
 _DISTANCE = 5
@@ -30,14 +28,7 @@ def distance_to_prior(terms: Terms, distance: SampleDistance) -> dict[str, tf.Te
 
 
 def _measure(terms: Terms, distance: SampleDistance) -> dict[str, tf.Tensor]:
-    reparameterized = terms.p_z.reparameterization_type == tfd.FULLY_REPARAMETERIZED
-    if terms.prior.trainable_weights and not reparameterized:
-        raise invalid(
-            "prior",
-            "a prior whose draws are reparameterised, or one without weights to train",
-            type(terms.prior).__name__,
-            "Its draws lead no gradient to all of its weights: set `prior.trainable = False`.",
-        )
+    check_prior_draws(terms)
     size = terms.q.event_shape.num_elements()
     batch = tf.shape(terms.z)[:2]
     z, prior_z = (tf.reshape(draws, tf.concat([batch, [size]], 0)) for draws in (terms.z, terms.prior_z))

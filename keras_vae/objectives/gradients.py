@@ -23,6 +23,18 @@ def is_reparameterized(q: tfd.Distribution) -> bool:
     return q.reparameterization_type == tfd.FULLY_REPARAMETERIZED
 
 
+def check_prior_draws(terms: Terms) -> None:
+    """Raises `ValueError` for a prior with weights to train that its draws lead no gradient to."""
+    reparameterized = terms.p_z.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+    if terms.prior.trainable_weights and not reparameterized:
+        raise invalid(
+            "prior",
+            "a prior whose draws are reparameterised, or one without weights to train",
+            type(terms.prior).__name__,
+            "Its draws lead no gradient to all of its weights: set `prior.trainable = False`.",
+        )
+
+
 def check_reparameterized(q: tfd.Distribution, gradient: str, remedy: str) -> None:
     """Raises `ValueError` for a posterior whose draws carry no gradient, such as a Bernoulli."""
     if not is_reparameterized(q):

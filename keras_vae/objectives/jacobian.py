@@ -34,13 +34,14 @@ def squared_norm_by_inputs(function: Function, inputs: tf.Tensor) -> tf.Tensor:
     """sum_jk (d f_j / d z_k)^2 of every example, `[B]`: a pass through f for each input, so for few inputs.
 
     Args:
-        function: maps `[N, K]` to `[N] + event`, each example by itself.
+        function: maps `[K * B, K]`, all examples again and again, to `[K * B] + event`, each row by itself.
         inputs: z, `[B, K]`.
     """
     count, size = tf.shape(inputs)[0], inputs.shape[-1]
-    # Every example once for each direction, so that one pass has them all.
-    repeated = tf.reshape(tf.repeat(inputs[:, None], size, axis=1), [-1, size])
-    directions = tf.tile(tf.eye(size, dtype=inputs.dtype), [count, 1])
+    # Every example once for each direction, so that one pass has them all; direction by direction, as
+    # conditions are spread over draws.
+    repeated = tf.tile(inputs, [size, 1])
+    directions = tf.repeat(tf.eye(size, dtype=inputs.dtype), count, axis=0)
     # J v as the derivative by u of <J' u, v>, which is linear in u, so that any u will do. TensorFlow's own
     # forward mode does not go through every operation in a graph.
     with tf.GradientTape(watch_accessed_variables=False) as outer:
@@ -51,4 +52,4 @@ def squared_norm_by_inputs(function: Function, inputs: tf.Tensor) -> tf.Tensor:
         outer.watch(u)
         pulled = inner.gradient(outputs, repeated, u, unconnected_gradients="zero")
     slopes = outer.gradient(pulled, u, directions, unconnected_gradients="zero")
-    return tf.reduce_sum(tf.square(tf.reshape(slopes, [count, -1])), axis=1)
+    return tf.reduce_sum(tf.square(tf.reshape(slopes, [size, count, -1])), axis=[0, 2])

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,6 +12,8 @@ from keras_vae.errors import invalid
 
 # In the place of a class that is not known.
 UNLABELLED = -1
+
+_MIXED = "datasets.semi_supervised(x, y, batch_size) puts labelled examples into every batch."
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,13 @@ class Condition:
             raise self._missing(name)
         self._check_shape(tuple(spec.shape), name)
 
-    def check_data(self, x: Any, y: Any) -> None:
-        """The same for what `fit` is given: arrays x and y, or x a `tf.data.Dataset` of both.
+    def check_data(self, x: Any, y: Any, first: Any = None) -> None:
+        """The same for what `fit` is given: arrays x and y, or x a `tf.data.Dataset` or `PyDataset` of both.
 
-        Other sources (generators, `PyDataset`) are left to Keras.
+        Generators are left to Keras.
+
+        Args:
+            first: labels of the first batch of a data set whose examples are not in memory, where it has any.
         """
         if isinstance(x, tf.data.Dataset):
             spec = x.element_spec
@@ -90,6 +96,14 @@ class Condition:
                 self.check_spec(y)
             if stored is not None:
                 self.check(stored)
+            elif first is not None:
+                self.check(first)
+                self._check_any_known(first)
+        elif isinstance(x, keras.utils.PyDataset):
+            y = keras.utils.unpack_x_y_sample_weight(x[0])[1]
+            if y is not None:
+                self.check(y)
+                self._check_any_known(y)
         elif not isinstance(x, np.ndarray | tf.Tensor):
             return
         elif y is not None:
@@ -103,15 +117,22 @@ class Condition:
         if not self.unknown or stored is None:
             return
         share = float(np.mean(np.asarray(stored) != UNLABELLED))
-        hint = "datasets.semi_supervised(x, y, batch_size) puts labelled examples into every batch."
         if share == 0.0 and self.required:
             raise invalid("y", "some examples with a label", f"{UNLABELLED}, unknown, for all of them")
         size = 32 if batch_size is None else batch_size
         if y is not None and 0.0 < share * size < 1.0:
             warnings.warn(
                 f"Of {size} examples in a batch, {share * size:.2g} have a label on average, so that most "
-                f"batches have none and teach the classifier nothing. {hint}",
+                f"batches have none and teach the classifier nothing. {_MIXED}",
                 stacklevel=4,
+            )
+
+    def _check_any_known(self, y: Any) -> None:
+        """Warns where the first of batches that nobody has counted has no label."""
+        if self.unknown and self.required and not np.any(np.asarray(y) != UNLABELLED):
+            warnings.warn(
+                f"The first batch has no example with a label, and teaches the classifier nothing. {_MIXED}",
+                stacklevel=5,
             )
 
     def _missing(self, name: str) -> ValueError:

@@ -16,8 +16,10 @@ from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.labels import Condition
 from keras_vae.objectives.terms import Terms
 
-LAST_STEP = 2**31
-_STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, LAST_STEP, 200)])
+_LAST_STEP = 2**31
+# Of cyclical schedules, many phases.
+LATE_STEPS = _LAST_STEP - np.unique(np.geomspace(1, 2**24, 200).round())
+_STEPS_TO_CHECK = np.concatenate([[0], np.geomspace(1, _LAST_STEP, 200), LATE_STEPS])
 
 
 class Objective(keras.layers.Layer):
@@ -88,6 +90,9 @@ class Objective(keras.layers.Layer):
         """
         del seed
         return x
+
+    def check_batch_size(self, size: int) -> None:
+        """Raises `ValueError` for batches of a size that the objective cannot take."""
 
     def critic_parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         """The parts of the critic's own loss by name, each `[B]`; only for objectives with a critic."""

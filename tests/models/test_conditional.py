@@ -135,6 +135,41 @@ def test_conditional_prior_is_a_part_of_bound_draws_and_file(tmp_path):
     np.testing.assert_array_equal(again.sample(5, y=Y[:1], seed=0), model.sample(5, y=Y[:1], seed=0))
 
 
+def test_hybrid_objective_refuses_a_prior_that_its_prediction_would_not_train():
+    with pytest.raises(ValueError, match=r"prior.*reparameterised"):
+        exact(prior=priors.NormalMixture(LATENT, 3), alpha=0.5)
+    exact(prior=priors.NormalMixture(LATENT, 3))
+
+
+def test_labels_of_data_sets_are_looked_at_before_training():
+    model = models.ConditionalVAE.create((4,), latent_size=2, num_classes=3, hidden=(5,))
+    model.compile(optimizer="sgd")
+    x = np.zeros((6, 4), "float32")
+    for wrong in (7, -1):
+        labels = np.full(6, wrong)
+        with pytest.raises(ValueError, match=f"values from {wrong}"):
+            model.fit(tf.data.Dataset.from_tensor_slices((x, labels)).batch(3), verbose=0)
+        with pytest.raises(ValueError, match=f"values from {wrong}"):
+            model.fit(Batches(x, labels), verbose=0)
+    with pytest.raises(ValueError, match="second argument of fit"):
+        model.fit(Batches(x), verbose=0)
+    assert int(model.step) == 0
+
+
+class Batches(keras.utils.PyDataset):
+    """All examples as one batch."""
+
+    def __init__(self, *batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.batch
+
+
 def test_hybrid_objective_at_its_ends():
     terms = exact().terms(tf.constant(X), tf.constant(Y), seed=tf.constant([1, 2]))
     whole, none = (keras_vae.objectives.ConditionalELBO(alpha).parts(terms) for alpha in (1.0, 0.0))

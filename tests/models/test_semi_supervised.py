@@ -7,7 +7,7 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from keras_vae import datasets, evaluation, layers, models, serving
+from keras_vae import datasets, evaluation, layers, models, priors, serving
 
 from .cases import classifier, conditional, data, decoder, encoder, sgd
 from .test_linear_gaussian import LATENT, NOISE, SIZE, B, M, W, raw_scale
@@ -130,6 +130,10 @@ def test_estimates_are_of_log_p_x_and_with_y_of_log_p_x_given_y(eagerly):
     np.testing.assert_allclose(model.log_likelihood(X, num_samples=3), LOG_PX, atol=NATS)
     given = LOG_PX_GIVEN_Y[CLASSES, np.arange(30)]
     np.testing.assert_allclose(model.log_likelihood(X, num_samples=3, y=CLASSES), given, atol=NATS)
+    some = np.where(SOME >= 0, LOG_PX_GIVEN_Y[SOME, np.arange(30)], LOG_PX)
+    np.testing.assert_allclose(model.log_likelihood(X, num_samples=3, y=SOME), some, atol=NATS)
+    # The reconstruction varies by some 2 nats a draw, over the root of 30 examples of 400 draws: 0.02.
+    assert np.mean(model.elbo(X, num_samples=400, y=SOME)) == pytest.approx(some.mean(), abs=0.08)
     report = evaluation.evaluate(model, X, num_samples=3)
     assert report.log_likelihood.mean == pytest.approx(LOG_PX.mean(), abs=NATS)
     assert report.elbo.mean == pytest.approx(LOG_PX.mean(), abs=NATS)
@@ -266,6 +270,9 @@ def test_bad_labels_and_networks_are_refused():
             conditional(models.SemiSupervisedVAE, classifier(), classes=3, class_prior=bad)
     with pytest.raises(ValueError, match="features"):
         conditional(models.SemiSupervisedVAE, classifier(), classes=3, features=encoder())
+    prior = priors.ConditionalPrior(encoder())
+    with pytest.raises(ValueError, match="same for all classes"):
+        conditional(models.SemiSupervisedVAE, classifier(), classes=3, prior=prior)
     with pytest.raises(ValueError, match="kind"):
         models.SemiSupervisedVAE.create((6,), 2, num_classes=3, kind="m3")
 
@@ -277,3 +284,6 @@ def test_batches_mostly_without_labels_are_warned_about(eagerly):
     y[:2] = [0, 1]
     with pytest.warns(UserWarning, match="have a label on average"):
         model.fit(data(400), y, batch_size=40, verbose=0)
+    batches = tf.data.Dataset.from_tensor_slices((data(40), np.full(40, -1))).batch(20)
+    with pytest.warns(UserWarning, match="first batch has no example with a label"):
+        model.fit(batches, verbose=0)

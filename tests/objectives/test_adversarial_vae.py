@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import objectives
+from keras_vae import objectives, priors
 
 from .critics import linear, terms_of
 
@@ -93,3 +93,31 @@ def test_feature_loss_against_numpy():
 def test_unknown_feature_layer(name):
     with pytest.raises(ValueError, match="argument `feature_layer`"):
         build(critic=(4,), feature_layer=name).parts(table())
+
+
+def test_difference_of_scores_does_not_move_with_a_constant():
+    """Two fakes for each real value: with more mass on one side, the critic's loss had no bound."""
+    losses = [
+        build(critic=linear(C, bias), adversarial_loss="wasserstein", gradient_penalty=1.0).critic_parts(
+            table()
+        )
+        for bias in (0.3, 7.0)
+    ]
+    np.testing.assert_allclose(losses[0]["critic_loss"], losses[1]["critic_loss"], rtol=1e-4, atol=1e-4)
+    terms = table()
+    of_fakes = np.mean(np.concatenate([terms.z, terms.prior_z]).astype("float64") @ W @ C, axis=0)
+    np.testing.assert_allclose(losses[0]["critic_loss"], of_fakes - np.float64(X) @ C, rtol=1e-4, atol=1e-4)
+
+
+def test_critic_does_not_reach_the_prior():
+    prior = priors.NormalMixture(D, 1)
+    q = tfd.Independent(tfd.Normal(LOC, 0.5), 1)
+
+    def decode(z):
+        return tfd.Independent(tfd.Normal(z @ W, 0.5), 1)
+
+    with tf.GradientTape() as tape:
+        terms = terms_of(q, x=tf.constant(X), decode=decode, num_samples=S, prior=prior)
+        adversarial = build().parts(terms)["weighted_adversarial"]
+    assert prior.trainable_variables
+    assert tape.gradient(adversarial, prior.trainable_variables) == [None] * len(prior.trainable_variables)

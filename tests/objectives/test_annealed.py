@@ -232,10 +232,12 @@ BAD = [
     ({"annealing": -0.1}, "`annealing`"),
     ({"annealing": 1.5}, "`annealing`.*from 0 to 1"),
     ({"annealing": "linear:0:2:10"}, "`annealing`.*ends there.*BetaVAE"),
+    ({"annealing": "cyclical:0:2:4096"}, "`annealing`.*ends there.*BetaVAE"),
     ({"annealing": "linear:2:-1:10"}, "`annealing`.*>= 0"),
     ({"annealing": "cylical:0:1:10"}, "Did you mean 'cyclical'"),
     ({"free_bits": -0.5}, "`free_bits`"),
     ({"free_bits": "linear:0:1:5"}, "`free_bits`"),
+    ({"free_bits": np.float32(-0.5)}, "`free_bits`"),
     ({"free_bits": True}, "`free_bits`"),
     ({"free_bits": float("nan")}, "`free_bits`"),
 ]

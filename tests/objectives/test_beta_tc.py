@@ -86,3 +86,12 @@ def test_batches_above_the_size_of_the_data_are_refused():
 def test_a_posterior_without_density_is_refused():
     with pytest.raises(ValueError, match="posterior with a density"):
         models.BetaTCVAE.create((4,), latent_size=2, hidden=(3,), posterior="deterministic", dataset_size=9)
+
+
+def test_batches_of_a_data_set_are_held_against_its_size():
+    model = models.BetaTCVAE.create((4,), latent_size=2, hidden=(3,), dataset_size=10)
+    model.compile(optimizer="sgd")
+    batches = tf.data.Dataset.from_tensor_slices(np.zeros((64, 4), "float32")).batch(32)
+    with pytest.raises(ValueError, match=r"`dataset_size`.*32 examples"):
+        model.fit(batches, verbose=0)
+    assert int(model.step) == 0

@@ -139,3 +139,18 @@ def test_a_decoder_without_weights_is_refused():
     for regularizer, what in (("l2", "trainable weights"), ("sn", "dense or convolutional")):
         with pytest.raises(ValueError, match=f"`decoder`.*{what}"):
             models.RegularizedAutoencoder(encoder, decoder, regularizer=regularizer)
+
+
+def test_gp_of_a_conditional_decoder_is_taken_under_each_examples_own_condition():
+    model = models.RegularizedAutoencoder.create(
+        (4,), 3, num_classes=4, hidden=(5,), activation="tanh", regularizer="gp", weight=1.0, seed=0
+    )
+    y = np.array([0, 1, 2, 3, 1])
+    together = model.objective.parts(model.terms(tf.constant(X), tf.constant(y)))["weighted_regularizer"]
+    z = model.encode(X, y).mean()
+    for index in range(5):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            mean = model.decode(z, y).mean()
+        expected = np.sum(np.square(tape.batch_jacobian(mean, z)[index]))
+        np.testing.assert_allclose(together[index], expected, rtol=1e-4)

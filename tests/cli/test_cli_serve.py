@@ -6,6 +6,7 @@ import sys
 
 import httpx
 import pytest
+import tensorflow as tf
 
 from tests.serving import affine
 
@@ -37,6 +38,39 @@ def test_it_serves_until_it_is_told_to_end(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT) == 0
         assert "Stopping" in process.stdout.read()
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+class Endless(tf.Module):
+    """A run that does not end."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64, "turns")], autograph=False)
+    def turn(self, turns):
+        start = tf.constant(0, tf.int64)
+        (done,) = tf.while_loop(lambda i: i < turns, lambda i: (i + 1,), (start,), parallel_iterations=1)
+        return {"turns": done}
+
+
+def test_a_run_that_does_not_end_does_not_keep_it(tmp_path):
+    model = Endless()
+    tf.saved_model.save(model, str(tmp_path / "endless" / "1"), signatures=model.turn)
+    command = [sys.executable, "-m", "keras_vae", "serve", str(tmp_path / "endless")]
+    command += ["--rest-port", "0", "--grpc-port", "0", "--timeout", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        base = ""
+        while not base:
+            line = process.stdout.readline()
+            assert line
+            base = line.split()[1] if line.startswith("REST: ") else ""
+        answer = httpx.post(f"{base}:predict", json={"inputs": 2**62}, timeout=WAIT)
+        assert answer.status_code == 504
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+        assert "Runs cut off that took longer than the time to finish: 1" in process.stdout.read()
     finally:
         process.kill()
         process.stdout.close()

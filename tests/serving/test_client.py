@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vae.serving import TLS, Client, Retries, ServerUnreachable, ServingError
+from keras_vae.serving.client.batches import split
+from keras_vae.serving.client.metadata import SignatureSpecs
 from keras_vae.serving.client.options import parse_url
 from keras_vae.serving.client.rest import RestTransport
 from keras_vae.serving.wire.status import Code, State, VersionStatus
@@ -196,6 +199,21 @@ def test_parts_have_seeds_of_their_own(connect, fake):
         assert len(set(seeds)) == 3 and seeds[0] == (1, 2)
     # The same seed gives the same parts.
     equal(client.sample(10, seed=(1, 2)), client.sample(10, seed=(1, 2)))
+
+
+def test_conditions_of_rows_that_are_made_go_together():
+    specs = SignatureSpecs(
+        {"steps": tf.TensorSpec([], tf.int32), "y": tf.TensorSpec([None], tf.int32)},
+        {"mean": tf.TensorSpec([None, 2], tf.float32)},
+    )
+    inputs = {"steps": np.int32(6), "y": np.arange(6, dtype="int32")}
+    assert split(inputs, specs, 4) == [inputs]
+
+
+@pytest.mark.parametrize("y", [3, np.zeros(2, "int32")])
+def test_conditions_that_fit_no_rows_are_refused(connect, y):
+    with pytest.raises(ValueError, match="argument `y`"):
+        connect().sample(8, 0, y=y)
 
 
 def test_conditions_go_with_their_rows(connect):

@@ -84,6 +84,7 @@ def test_answers_of_others_than_tensorflow_serving(answer, code, words):
     [
         (httpx.ReadTimeout("slow"), Code.DEADLINE_EXCEEDED, 1),
         (httpx.RemoteProtocolError("Server disconnected"), Code.UNAVAILABLE, 2),
+        (httpx.DecodingError("no gzip"), Code.INTERNAL, 1),
         (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"), Code.UNAVAILABLE, 1),
     ],
 )
@@ -136,12 +137,15 @@ def test_a_bad_request_says_nothing_of_compression():
         ("http://localhost?x=1", "an address such as"),
         ("grpc://localhost", "TF Serving's port is 8500"),
         ("grpc://localhost:8500/v1", "no path"),
+        ("http://me:secret@localhost:8501", "without user and password"),
+        ("grpc://me@localhost:8500", "without user and password"),
     ],
 )
 def test_addresses_that_are_none(url, words):
     with pytest.raises(ValueError) as caught:
         Client(url, "m")
     assert "argument `url`" in str(caught.value) and words in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,9 @@ def test_without_the_extra_the_client_says_what_to_install(url, package, monkeyp
         ({"batch_size": 0}, "batch_size"),
         ({"batch_size": 1.5}, "batch_size"),
         ({"timeout": 0}, "timeout"),
+        ({"version": 2**63}, "version"),
+        ({"headers": {"Authorization": "Bearer x\n"}}, "headers"),
+        ({"headers": {"Authorization": b"Bearer x"}}, "headers"),
         ({"tls": TLS()}, "tls"),
     ],
 )
@@ -348,6 +355,14 @@ def test_tries_are_counted(attempts, failures, waits):
     else:
         assert len(retries.run(failing(failures, BUSY), 60)) == failures + 1
     assert len(clock.waits) == waits
+
+
+def test_what_is_too_large_is_too_large_again():
+    words = "Sent message larger than max (72000000 vs. 67108864)"
+    clock = Clock()
+    with pytest.raises(RequestError):
+        Retries(sleep=clock.sleep).run(failing(9, RequestError(Code.RESOURCE_EXHAUSTED, words)), 60)
+    assert not clock.waits
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,26 @@ def test_rows_of_floats_are_those_of_the_whole(dtype, shape, odd):
         np.testing.assert_array_equal(read.astype(np.float64), expected.astype(np.float64))
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1E+0999", "9" * 400, "9" * 400 + ".0"])
+def test_numbers_beyond_double_precision_are_no_infinity(number):
+    with pytest.raises(RequestError, match="JSON Parse error: Number too big"):
+        json_tensors.decode_request(f'{{"inputs": [{number}]}}'.encode(), lambda _: X)
+    assert decode({"inputs": [float("inf")]}, {"x": tf.TensorSpec([None], tf.float32)}).inputs["x"] == np.inf
+
+
+def test_integers_beyond_64_bits_are_decimals():
+    specs = {"x": tf.TensorSpec([None], tf.float32)}
+    assert decode({"inputs": [10**30]}, specs).inputs["x"] == np.float32(1e30)
+    assert "loss of precision" in refused({"inputs": [2**60]}, specs)
+
+
+def test_base64_may_have_broken_lines_and_bodies_are_utf_8():
+    specs = {"s": tf.TensorSpec([None], tf.string)}
+    assert decode({"inputs": [{"b64": "QUJD\nREVG\n"}]}, specs).inputs["s"].tolist() == [b"ABCDEF"]
+    with pytest.raises(RequestError, match="JSON Parse error"):
+        json_tensors.decode_request('{"inputs": [1]}'.encode("utf-16"), lambda _: X)
+
+
 def test_truths_and_types_without_words():
     specs = {"t": tf.TensorSpec([None], tf.bool)}
     assert decode({"inputs": [True, False]}, specs).inputs["t"].tolist() == [True, False]

@@ -18,6 +18,8 @@ from tensorflow_serving.apis import (
 )
 
 from keras_vae.serving.server import Limits, Server
+from keras_vae.serving.server.grpc import to_array
+from keras_vae.serving.wire.status import RequestError
 from tests.serving import affine
 
 SECONDS = 60
@@ -115,7 +117,10 @@ def test_the_status_of_versions(channel):
     ]
     request.model_spec.version.value = 3
     assert [each.version for each in stub.GetModelStatus(request).model_version_status] == [3]
-    for name, version in (("line", 9), ("nope", 1)):
+    # As in TensorFlow Serving, a label says nothing here.
+    request.model_spec.version_label = "nope"
+    assert [each.version for each in stub.GetModelStatus(request).model_version_status] == [4, 3]
+    for name, version in (("line", 9), ("nope", 1), ("", 1)):
         request.model_spec.name, request.model_spec.version.value = name, version
         with pytest.raises(grpc.RpcError) as raised:
             stub.GetModelStatus(request, timeout=SECONDS)
@@ -202,6 +207,17 @@ BAD = {
     "immense tensor": (asked({"x": _sized(2**40, 3)}), INVALID, "tensor parsing error: x"),
     "negative size": (asked({"x": _sized(-1, 3)}), INVALID, "tensor parsing error: x"),
     "truncated image": (asked({"image_bytes": [affine.png(7)[:-20]]}, "brightness"), INVALID, "PNG"),
+    "number beyond its dtype": (
+        asked({"x": tensor_pb2.TensorProto(dtype=tf.uint8.as_datatype_enum, int_val=[300])}),
+        INVALID,
+        "tensor parsing error: x",
+    ),
+    "long name": (asked({"x": X}, model="n" * 20_000), grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),
+    "name longer than gRPC would send back": (
+        asked({"x": X}, model="n" * 18_000),
+        NOT_FOUND,
+        "nnn...TRUNCATED",
+    ),
     "large message": (
         asked({"x": np.zeros([3000, 3], np.float32)}),
         grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -245,3 +261,24 @@ def test_other_methods_are_refused_as_by_tensorflow_serving(channel):
             call(request, timeout=SECONDS)
         assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert "TensorFlow Serving" in raised.value.details()
+
+
+def test_strings_of_a_small_message_cannot_take_all_memory():
+    tensor = tensor_pb2.TensorProto(dtype=tf.string.as_datatype_enum, string_val=[b""])
+    tensor.tensor_shape.dim.add(size=8_000_000)
+    with pytest.raises(RequestError, match="larger than 64000000 bytes"):
+        to_array("x", tensor, 64_000_000)
+
+
+def test_what_nobody_foresaw_is_an_internal_error_and_counted_so(server, predict, monkeypatch):
+    def fail(*arguments):
+        raise KeyError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.predictor, "submit", fail)
+        with pytest.raises(grpc.RpcError) as raised:
+            predict(asked({"x": X}))
+    assert raised.value.code() is grpc.StatusCode.INTERNAL and "unforeseen" in raised.value.details()
+    page = server._metrics.page().decode()
+    assert ':tensorflow:serving:request_count{model_name="line",status="INTERNAL"} 1.0' in page
+    assert good(predict)

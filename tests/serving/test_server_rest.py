@@ -347,3 +347,18 @@ def test_the_metrics_are_prometheus_with_the_names_of_tensorflow_serving(server,
     assert risen(":tensorflow:serving:runtime_latency_count", "line", api="Predict") == 1
     assert after["keras_vae_serving_requests_in_flight", None, None, None, None] == 0
     assert not any("nope-at-all" in str(key) for key in after)
+
+
+def test_a_label_says_nothing_of_a_status(rest):
+    """As in TensorFlow Serving, whose `get_model_status_impl.cc` does not read it."""
+    assert rest.get("/v1/models/line/labels/nope").json() == rest.get("/v1/models/line").json()
+
+
+def test_what_is_no_json_is_told_so_whatever_the_model(rest):
+    answer = rest.post("/v1/models/nope:predict", content=b"{")
+    assert answer.status_code == 400 and "JSON Parse error" in answer.json()["error"]
+
+
+def test_names_of_methods_are_lower_case(rest):
+    assert rest.post(PREDICT.replace("predict", "PREDICT"), json={}).status_code == 400
+    assert rest.get("/v1/models/line/METADATA").json() == rest.get("/v1/models/line").json()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_vae.serving.server.folders import versions_in
 from keras_vae.serving.server.loaded_model import LoadedModel
 from keras_vae.serving.server.runners import Direct
 from keras_vae.serving.server.versions import Versions
@@ -46,6 +47,13 @@ def make(home):
 def publish(models, home, *numbers):
     for number in numbers:
         shutil.copytree(models / str(number), home / str(number))
+
+
+def test_numbers_beyond_64_bits_are_no_versions(models, home):
+    publish(models, home, 1)
+    for name in ("9" * 20, str(2**63)):
+        (home / name).mkdir()
+    assert list(versions_in(home)) == [1]
 
 
 def states(versions):

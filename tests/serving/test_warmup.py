@@ -155,3 +155,20 @@ def test_batch_sizes_that_no_server_runs_are_refused(saved, tmp_path, sizes):
     with pytest.raises(ValueError, match="argument `batch_sizes`"):
         warmup.write(tmp_path, "tiny", saved[0], batch_sizes=sizes)
     assert not list(tmp_path.iterdir())
+
+
+def test_records_of_other_servers_are_run_or_passed_over(tmp_path):
+    """An empty name is the default signature's, and a file may hold requests of any method."""
+    identity(tf.TensorSpec([None], tf.float32, "x")).save(str(tmp_path))
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
+    other = prediction_log_pb2.PredictionLog()
+    other.classify_log.request.model_spec.name = "identity"
+    path = tmp_path / warmup.EXTRA_ASSETS / warmup.FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as records:
+        for record in (other, log):
+            records.write(record.SerializeToString())
+    [(signature, outputs)] = warmup.replay(tmp_path)
+    assert signature == "serving_default"
+    np.testing.assert_array_equal(outputs["x"], [1.0, 2.0])

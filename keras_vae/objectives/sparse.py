@@ -69,6 +69,6 @@ class SparseReconstruction(Reconstruction):
 
 
 def _check_rate(rate: Any) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 < rate < 1.0:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 < float(rate) < 1.0:
         raise invalid("rate", "a number in (0, 1)", rate)
     return float(rate)

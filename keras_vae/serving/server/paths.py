@@ -49,12 +49,12 @@ def target_of(request: Request) -> Target:
     pattern = {"POST": _ASK, "GET": _LOOK}.get(request.method)
     match = pattern.fullmatch(path) if pattern else None
     if match:
-        *which, verb = match.groups()
+        model, version, label, verb = match.groups()
         # The pattern takes letters of any case, as TensorFlow Serving's does, but what they name does not.
         if verb is None or verb.islower():
-            return Target.of(*which, verb)
+            return Target.of(model, version, label, verb)
         if request.method == "GET":
-            return Target.of(*which, None)
+            return Target.of(model, version, label, None)
     if not path.lower().startswith("/v1/"):
         raise RequestError(Code.NOT_FOUND, f"Not found: {request.method} {path}")
     raise bad(f"Malformed request: {request.method} {path}")

@@ -148,8 +148,10 @@ def decode_response(body: str | bytes, specs: Specs) -> dict[str, np.ndarray]:
 def _parse(body: str | bytes) -> dict[str, Any]:
     try:
         text = body if isinstance(body, str) else body.decode()
-        hooks = {"parse_float": _float, "parse_int": _int} if _LONG_NUMBER.search(text) else {}
-        document = json.loads(text, **hooks)
+        if _LONG_NUMBER.search(text):
+            document = json.loads(text, parse_float=_float, parse_int=_int)
+        else:
+            document = json.loads(text)
     except RecursionError as error:
         raise bad("JSON Parse error: lists nested too deeply") from error
     except ValueError as error:

@@ -61,6 +61,9 @@ def serve(
     max_rows: Annotated[
         int, typer.Option("--max-rows", help="Rows that a request may bring, or ask for.", min=1)
     ] = 16384,
+    max_draws: Annotated[
+        int, typer.Option("--max-draws", help="Rows times samples that a request may ask for.", min=1)
+    ] = 2**22,
     max_in_flight: Annotated[
         int, typer.Option("--max-in-flight", help="Requests at a time; more are told to come again.", min=1)
     ] = 1024,
@@ -87,7 +90,7 @@ def serve(
         grpc_port,
         host,
         batching=Batching(max_batch_size, batch_timeout / 1000) if batching else None,
-        limits=Limits(timeout, max_rows, max_in_flight, round(max_body * 2**20)),
+        limits=Limits(timeout, max_rows, max_draws, max_in_flight, round(max_body * 2**20)),
         num_versions=num_versions,
         labels=labelled,
         poll_interval=poll,

@@ -28,7 +28,7 @@ class ImportanceWeighted(Annealed):
             The decoder's and the prior's gradients are those of the bound.
         annealing: weight a of the prior and the posterior in the logarithms of the importance weights,
             log p(x|z) + a (log p(z) - log q(z|x)): a number in [0, 1] or a schedule of the training step that
-            stays there, such as "linear:0:1:10000". Below 1 the loss is no bound on -log p(x).
+            ends there, such as "linear:0:1:10000". Other than 1 the loss is no bound on -log p(x).
 
     Reported beside the loss: `reconstruction` and `kl`, the sampled terms of the plain ELBO; `annealing`
     where it is not 1 throughout.

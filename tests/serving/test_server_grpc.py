@@ -18,7 +18,9 @@ from tensorflow_serving.apis import (
 )
 
 from keras_vae.serving.server import Limits, Server
+from keras_vae.serving.server.checks import check_inputs
 from keras_vae.serving.server.grpc import to_array
+from keras_vae.serving.server.loaded_model import Signature
 from keras_vae.serving.wire.status import RequestError
 from tests.serving import affine
 
@@ -282,3 +284,12 @@ def test_what_nobody_foresaw_is_an_internal_error_and_counted_so(server, predict
     page = server._metrics.page().decode()
     assert ':tensorflow:serving:request_count{model_name="line",status="INTERNAL"} 1.0' in page
     assert good(predict)
+
+
+def test_rows_times_draws_are_limited():
+    specs = {"x": tf.TensorSpec([None, 3], tf.float32), "num_samples": tf.TensorSpec([], tf.int32)}
+    signature = Signature("log_likelihood", specs, {}, lambda **inputs: {})
+    inputs = {"x": np.zeros((10, 3), np.float32), "num_samples": np.int32(5)}
+    check_inputs(signature, inputs, max_rows=16, max_draws=50)
+    with pytest.raises(RequestError, match=r"are 50 draws\. Expected: at most 49"):
+        check_inputs(signature, inputs, max_rows=16, max_draws=49)

@@ -258,7 +258,7 @@ def test_what_cannot_be_served_is_refused(home, tmp_path):
         Server(home, None, None)
     with pytest.raises(ValueError, match="argument `drain_timeout`"):
         Server(home, 0, 0, drain_timeout=-1)
-    for name in ("timeout", "max_rows", "max_in_flight", "max_body"):
+    for name in ("timeout", "max_rows", "max_draws", "max_in_flight", "max_body"):
         with pytest.raises(ValueError, match=f"argument `{name}`"):
             Limits(**{name: 0})
 

@@ -1,5 +1,6 @@
 """Requests against signatures: names, dtypes, shapes and sizes, before anything is run."""
 
+import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -10,13 +11,22 @@ from keras_vae.serving.wire.status import bad
 
 # Scalars of the library's signatures that say how many rows to make, so that one small number cannot take all
 # memory.
-_COUNTS = ("count", "num_samples", "steps")
+_DRAWS = "num_samples"
+_COUNTS = ("count", _DRAWS, "steps")
 
 
-def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray], max_rows: int) -> None:
+def check_inputs(
+    signature: Signature, inputs: Mapping[str, np.ndarray], max_rows: int, max_draws: float = math.inf
+) -> None:
     """Checks names, dtypes, shapes and sizes against a signature, so that a joined run fails for no one.
 
     Values are not looked at: NaN goes through, as in TensorFlow Serving.
+
+    Args:
+        signature: what is asked.
+        inputs: by name.
+        max_rows: rows at most, given or asked for.
+        max_draws: rows times `num_samples` at most.
 
     Raises:
         RequestError: INVALID_ARGUMENT, saying what was expected and what was received.
@@ -28,6 +38,7 @@ def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray], max_row
             f"Inputs do not match signature {signature.name}. Sent extra: {{{extra}}}. "
             f"Missing but required: {{{missing}}}."
         )
+    draws, most = 1, 1
     for name, expected in signature.expected.items():
         array = inputs[name]
         if array.dtype != expected.dtype and not (expected.is_text and array.dtype.kind in "OSU"):
@@ -43,6 +54,15 @@ def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray], max_row
             raise bad(
                 f"Input {name} asks for {rows} rows. Expected: at most {max_rows}; send several requests."
             )
+        if name == _DRAWS:
+            draws = rows
+        elif array.ndim:
+            most = max(most, rows)
+    if draws * most > max_draws:
+        raise bad(
+            f"{most} rows with {_DRAWS} {draws} are {draws * most} draws. Expected: at most {max_draws}; "
+            "send several requests."
+        )
 
 
 def check_outputs(signature: Signature, outputs: Collection[str]) -> None:

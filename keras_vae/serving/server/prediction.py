@@ -29,6 +29,7 @@ class Limits:
     Args:
         timeout: seconds that a request may take; its sender is then told DEADLINE_EXCEEDED.
         max_rows: rows of one request at most, `count`, `num_samples` and `steps` included.
+        max_draws: rows times `num_samples` of one request at most.
         max_in_flight: requests at a time; further ones are told UNAVAILABLE, and may come again.
         max_body: bytes of one request at most, as sent and as decompressed.
 
@@ -38,6 +39,7 @@ class Limits:
 
     timeout: float = 30.0
     max_rows: int = 16384
+    max_draws: int = 2**22
     max_in_flight: int = 1024
     max_body: int = 64 * 2**20
 
@@ -98,7 +100,7 @@ class Predictor:
         """
         with self.open(model, version, label) as opened:
             found = signature_of(opened, signature)
-            check_inputs(found, inputs, self.limits.max_rows)
+            check_inputs(found, inputs, self.limits.max_rows, self.limits.max_draws)
             check_outputs(found, outputs)
             with translated():
                 results = opened.runners[signature].run(inputs, self.limits.timeout)
@@ -134,7 +136,8 @@ class Predictor:
         Raises:
             RequestError: INVALID_ARGUMENT if the inputs do not fit the signature.
         """
-        check_inputs(signature_of(opened, signature), inputs, self.limits.max_rows)
+        found = signature_of(opened, signature)
+        check_inputs(found, inputs, self.limits.max_rows, self.limits.max_draws)
         return opened.runners[signature].submit(inputs)
 
 

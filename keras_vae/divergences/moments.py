@@ -31,7 +31,7 @@ def aggregate_covariance(
     size = q.event_shape.num_elements()
     try:
         means = tf.reshape(q.mean(), [-1, size])
-        shares = normalized(tf.ones_like(means[:, 0]) if weights is None else weights)
+        shares = normalized(tf.ones_like(means[:, 0]) if weights is None else tf.cast(weights, means.dtype))
         centred = means - tf.tensordot(shares, means, axes=1)
         of_the_means = tf.matmul(centred, shares[:, None] * centred, transpose_a=True)
         if of_means:

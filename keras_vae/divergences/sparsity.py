@@ -26,8 +26,7 @@ def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None)
 
     Reference: Ng, Sparse autoencoder, CS294A lecture notes, 2011, section 3.
     """
-    if weights is None:
-        weights = tf.ones_like(logits[:, 0])
+    weights = tf.ones_like(logits[:, 0]) if weights is None else tf.cast(weights, logits.dtype)
     log_weights = tf.math.log(normalized(weights))[:, None]
     log_active = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(logits), axis=0)
     log_idle = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(-logits), axis=0)

@@ -233,9 +233,10 @@ class SemiSupervisedVAE(LatentVariableModel):
         terms.z = tf.reshape(z, tf.concat([tf.shape(classes), tf.shape(z)[1:]], axis=0))
         of_class = tf.gather(log_qy, tf.transpose(classes), axis=1, batch_dims=1)
         # A class that is given is no part of the latent.
-        log_qc = drawn * tf.transpose(of_class)
-        log_pc = drawn * tf.gather(self.objective.log_py, classes)
-        terms.log_qz = tf.reshape(q.log_prob(z), tf.shape(classes)) + log_qc
+        log_qz = tf.reshape(q.log_prob(z), tf.shape(classes))
+        log_qc = tf.cast(drawn * tf.transpose(of_class), log_qz.dtype)
+        log_pc = tf.cast(drawn * tf.gather(self.objective.log_py, classes), log_qz.dtype)
+        terms.log_qz = log_qz + log_qc
         terms.log_pz = terms.p_z.log_prob(terms.z) + log_pc
         if y is None or kl is None:
             terms.exact_kl = None

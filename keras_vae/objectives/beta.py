@@ -65,7 +65,7 @@ class BetaELBO(ELBO):
         # |mean(kl) - C| as a mean of per-example parts: the sign is the batch's, so the parts still average
         # to the paper's term.
         excess = kl - self.current("capacity")
-        weighted = excess if sample_weight is None else excess * sample_weight
+        weighted = excess if sample_weight is None else excess * tf.cast(sample_weight, excess.dtype)
         return tf.stop_gradient(tf.sign(tf.reduce_mean(weighted))) * excess
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:

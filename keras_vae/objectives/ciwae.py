@@ -42,14 +42,14 @@ class CIWAEBound(ImportanceWeighted):
         self.beta = self.scheduled("beta", beta, low=0.0, high=1.0)
 
     def bound(self, log_weights: tf.Tensor) -> tf.Tensor:
-        beta = self.current("beta")
+        beta = tf.cast(self.current("beta"), log_weights.dtype)
         return beta * tf.reduce_mean(log_weights, axis=0) + (1.0 - beta) * importance_bound(log_weights)
 
     def second_weights(self, log_weights: tf.Tensor) -> tf.Tensor:
         # The bound's gradient has the weights beta/K + (1 - beta) w; the ELBO's share stays as it is in them,
         # the other is to have w^2. Where both are 0, so is what is multiplied.
         weights = tf.nn.softmax(log_weights, axis=0)
-        beta = tf.convert_to_tensor(self.current("beta"))
+        beta = tf.cast(self.current("beta"), log_weights.dtype)
         elbo, iwae = beta / log_weights.shape[0], (1.0 - beta) * weights
         return tf.math.divide_no_nan(elbo + iwae * weights, elbo + iwae)
 

@@ -55,8 +55,8 @@ class ConditionalELBO(ELBO):
         if not self._predicts:
             return parts
         check_prior_draws(terms)
-        alpha = tf.convert_to_tensor(self.current("alpha"))
         prediction = -tf.reduce_mean(terms.at(terms.prior_z).log_px, axis=0)
+        alpha = tf.cast(self.current("alpha"), prediction.dtype)
         weighted = {name: alpha * part for name, part in parts.items()}
         return {**weighted, "prediction": (1.0 - alpha) * prediction}
 

@@ -66,7 +66,7 @@ class InfoELBO(ELBO):
         distance = distance_to_prior(terms, self.divergence)["divergence"]
         return {
             "reconstruction": parts["reconstruction"],
-            "weighted_kl": (1.0 - alpha) * parts["kl"],
+            "weighted_kl": (1.0 - tf.cast(alpha, parts["kl"].dtype)) * parts["kl"],
             "weighted_divergence": of_every_example((alpha + scale - 1.0) * distance, terms),
         }
 

@@ -113,4 +113,4 @@ class _Classes(NamedTuple):
 def _averaged(values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """`[K * B]`, class by class, averaged with the classes' shares, `[B, K]`: `[B]`."""
     by_class = tf.reshape(values, [tf.shape(share)[1], -1])
-    return tf.reduce_sum(share * tf.transpose(by_class), axis=1)
+    return tf.reduce_sum(tf.cast(share, values.dtype) * tf.transpose(by_class), axis=1)

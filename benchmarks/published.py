@@ -57,7 +57,6 @@ class Row:
         early: whether the first epochs of the short schedule are those of an IWAE of five samples, which
             take a fraction of the time. With `--work` they are trained once for all such rows.
         late: share of the epochs of the short schedule that `options` are trained for, after the early ones.
-        late_gradient: how the encoder learns in those; elsewhere as in the papers.
     """
 
     model: str
@@ -69,7 +68,6 @@ class Row:
     warm_up: float = 0.25
     early: bool = False
     late: float = 0.2
-    late_gradient: str = "reparameterized"
     # Options of the command line that the row has no use for.
     unused = ()
 
@@ -109,7 +107,7 @@ CIWAE = {"beta": 0.05, "num_samples": 64}
 
 ROWS: dict[str, Any] = {
     "vae-mnist": Row("VAE", 86.76, BURDA, 88.26, 300),
-    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, early=True, late_gradient="dreg"),
+    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, early=True),
     "iwae-50-mnist": Row("IWAE", 84.78, BURDA, 86.28, 300, {"num_samples": 50}, early=True),
     "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 300, CIWAE, early=True),
     "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 300, EIGHT_OF_EIGHT, early=True),
@@ -201,10 +199,10 @@ def begun(
 def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     """Trains and evaluates one row; returns what it measured."""
     keras.utils.set_random_seed(args.seed)
-    reading = {"binarize": "dynamic", "validation": 0, "seed": args.seed, "data_dir": args.data_dir}
-    sizes = datasets.load("mnist", **reading).sizes
+    options = {"binarize": "dynamic", "validation": 0, "seed": args.seed, "data_dir": args.data_dir}
+    sizes = datasets.load("mnist", **options).sizes
     plan = schedule(args.schedule, args.epochs or row.epochs, sizes["train"])
-    data = datasets.load("mnist", batch_size=plan.batch_size, **reading)
+    data = datasets.load("mnist", batch_size=plan.batch_size, **options)
     warm_up = row.warm_up if args.schedule == "short" else 0.0
     annealing = schedules.Linear(0.0, 1.0, round(warm_up * plan.steps)) if warm_up else 1.0
     state = args.work and args.work / (name if args.seed == 0 else f"{name}-seed-{args.seed}")
@@ -215,12 +213,10 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     if before:
         first, minutes = begun(plan, annealing, data.train, before, args)
         # The same networks, and the same optimizer, which goes on where it is.
-        options = {**row.options, "gradient": row.late_gradient}
-        model = getattr(keras_vae, row.model)(first.encoder, first.decoder, **options)
+        model = getattr(keras_vae, row.model)(first.encoder, first.decoder, **row.options)
         model.compile(optimizer=first.optimizer)
     else:
-        options = row.options
-        model = build(row.model, plan, annealing, options)
+        model = build(row.model, plan, annealing, row.options)
     fit(model, data.train, plan.epochs, before, state, clock, args)
     if args.save:
         model.save(args.save)
@@ -232,7 +228,7 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     return {
         "row": name,
         "model": row.model,
-        "options": options,
+        "options": row.options,
         "warm_up": warm_up,
         "early": {"model": "IWAE", "options": FIVE, "epochs": before} if before else None,
         "published": row.published,

@@ -29,10 +29,16 @@ def to_rows(array: np.ndarray, as_base64: bool = False) -> list[str]:
     >>> to_rows(np.array([[0.1, np.nan], [1, 2]], np.float32))
     ['[0.1,NaN]', '[1.0,2.0]']
     """
-    if array.ndim > 1 and _is_plain(array):
+    plain = _plain(array) if array.ndim > 1 else None
+    if plain is not None:
         begin, end = "[" * (array.ndim - 1), "]" * (array.ndim - 1)
-        rows = _written(array)[array.ndim : -array.ndim].split(f"{end},{begin}")
+        rows = plain[array.ndim : -array.ndim].split(f"{end},{begin}")
         return [f"{begin}{row}{end}" for row in rows]
+    return _nested(array, as_base64)
+
+
+def _nested(array: np.ndarray, as_base64: bool) -> list[str]:
+    """The same, put together from the text of every element."""
     texts = _texts(array.reshape(-1), as_base64)
     for axis in range(array.ndim - 1, 0, -1):
         size, count = array.shape[axis], int(np.prod(array.shape[:axis]))
@@ -50,9 +56,8 @@ def to_text(array: np.ndarray, as_base64: bool = False) -> str:
     """
     if array.ndim == 0:
         return _texts(array.reshape(-1), as_base64)[0]
-    if _is_plain(array):
-        return _written(array)
-    return f"[{','.join(to_rows(array, as_base64))}]"
+    plain = _plain(array)
+    return f"[{','.join(_nested(array, as_base64))}]" if plain is None else plain
 
 
 def _texts(flat: np.ndarray, as_base64: bool) -> list[str]:
@@ -69,12 +74,15 @@ def _texts(flat: np.ndarray, as_base64: bool) -> list[str]:
     raise bad(f"Failed to write JSON value for tensor type: {kind.name}")
 
 
-def _is_plain(array: np.ndarray) -> bool:
-    """Whether orjson writes an array as it should be: floats, and none of the few that it has no text for."""
+def _plain(array: np.ndarray) -> str | None:
+    """The text of orjson, where that is as it should be; None of what is no float, or not written well."""
     if array.size == 0 or array.dtype.kind in "USO" or tf.as_dtype(array.dtype) not in SIGNIFICAND:
-        return False
+        return None
     flat = array.reshape(-1)
-    return not _misread(flat, _written(flat)).any()
+    text = _written(flat)
+    if _misread(flat, text).any():
+        return None
+    return text if array.ndim == 1 else _written(array)
 
 
 def _written(floats: np.ndarray) -> str:

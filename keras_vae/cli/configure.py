@@ -12,7 +12,7 @@ def configure(
     ] = Path("saved_models"),
     name: Annotated[str, typer.Option("--name", help="Of the service.")] = "keras-vae",
     num_versions: Annotated[
-        int, typer.Option("--versions", help="How many of the newest versions to serve.", min=1)
+        int, typer.Option("--num-versions", help="Serve so many of the latest versions.", min=1)
     ] = 1,
     batching: Annotated[
         bool,

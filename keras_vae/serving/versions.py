@@ -21,8 +21,8 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 def drafts(homes: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Paths for one new version of each servable, beside its versions, where a rename is atomic.
 
-    Servers take no heed of such names, which are no numbers. What is still there at the end is removed, and
-    so are drafts of processes that died more than a day ago.
+    Servers take no heed of such names, which are no numbers. What is still there at the end is removed, with
+    the folders that were made for it, and so are drafts of processes that died more than a day ago.
 
     Args:
         homes: the folder of each servable's versions, by any key.
@@ -31,6 +31,8 @@ def drafts(homes: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
         paths = {}
         for key, home in homes.items():
             _remove_stale(home)
+            for made in [path for path in (home, *home.parents) if not path.exists()][::-1]:
+                undo.callback(_remove_empty, made)
             paths[key] = home / f"{DRAFT}{uuid.uuid4().hex}"
             undo.callback(shutil.rmtree, paths[key], ignore_errors=True)
         yield paths
@@ -69,6 +71,11 @@ def _rename(sources: Mapping[str, Path], targets: Mapping[str, Path]) -> dict[st
             undo.callback(targets[key].rename, source)
         undo.pop_all()
     return dict(targets)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds a version, or was never made
+        folder.rmdir()
 
 
 def _remove_stale(home: Path) -> None:

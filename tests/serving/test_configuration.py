@@ -131,7 +131,7 @@ def test_compose_serves_the_folder(paths, batching):
     [document] = read_yaml(written["docker-compose.yml"])
     [(name, service)] = document["services"].items()
     assert (name, service["image"]) == ("vaes", "tensorflow/serving:2.19.1")
-    assert service["ports"] == ["8500:8500", "8501:8501"]
+    assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
     assert service["volumes"] == [{"type": "bind", "source": ".", "target": "/models", "read_only": True}]
     options = mounted(service)
     assert options["model_config_file"] == "models.config"

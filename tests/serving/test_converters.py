@@ -152,8 +152,40 @@ def test_an_unknown_quantisation_is_refused(mlp, tmp_path):
         to_litert(mlp, tmp_path / "encoder.tflite", quantization="int4")
 
 
-@pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
+@pytest.mark.parametrize("package", ["onnx", "tf2onnx", "onnxruntime"])
 def test_without_the_extra_the_error_names_it(mlp, package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{package} is not installed.*keras-vae\[convert\]"):
         to_onnx(mlp, tmp_path / "encoder.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda mean: mean + 0.01, r"`mean`, which differs by up to 0\.01"),
+        (lambda mean: np.where(mean > mean.min(), mean, np.nan), "`mean`, in which other values are finite"),
+        (lambda mean: mean[:1], r"results of the names and shapes mean \[1, 2\]"),
+    ],
+)
+@pytest.mark.parametrize(("name", "suffix"), [("LiteRT", "tflite"), ("ONNX", "onnx")])
+def test_a_conversion_that_computes_something_else_is_refused(
+    mlp, name, suffix, change, told, tmp_path, monkeypatch
+):
+    module = {"LiteRT": to_litert, "ONNX": to_onnx}[name].__module__
+    run = getattr(sys.modules[module], "_run")
+    monkeypatch.setattr(
+        sys.modules[module], "_run", lambda *args: {**(given := run(*args)), "mean": change(given["mean"])}
+    )
+    with pytest.raises(ValueError, match=rf"{name} computes as TensorFlow does.*{told}"):
+        {"LiteRT": to_litert, "ONNX": to_onnx}[name](mlp, tmp_path / f"encoder.{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_conversion_that_does_not_run_is_refused(mlp, tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(sys.modules[to_onnx.__module__], "_run", fail)
+    with pytest.raises(ValueError, match="one that does not run: no such kernel"):
+        to_onnx(mlp, tmp_path / "encoder.onnx")
+    assert not list(tmp_path.iterdir())

@@ -106,8 +106,14 @@ def test_other_errors_are_told_and_leave_no_version(homes, monkeypatch):
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(PermissionError):
         export(homes)
-    assert published(homes) == every([])
-    assert not drafts_of(homes)
+    assert not any(home.exists() for home in homes.values())
+
+
+def test_a_failed_first_export_leaves_no_folder_that_it_made(tmp_path):
+    with pytest.raises(RuntimeError), versions.drafts({"encoder": tmp_path / "new" / "net_encoder"}) as drafts:
+        write(drafts)
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_process_leaves_no_version_and_its_drafts_go_a_day_later(homes):

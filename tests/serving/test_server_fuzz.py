@@ -7,8 +7,16 @@ import gzip
 import json
 import random
 import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
+import numpy as np
 import pytest
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import predict_pb2
 
 from keras_vae.serving.server import Limits, Server
 from tests.serving import affine
@@ -206,4 +214,111 @@ def test_no_noise_on_a_socket_makes_the_server_fail(server, port, requests):
             except OSError:  # the server hung up
                 continue
             assert not answer.startswith(b"HTTP/1.1 5"), (noise, answer)
+    assert asyncio.run(_good(server.app))
+
+
+GRPC_REQUESTS = 4_000
+TENSORS = {
+    "serving_default": {"x": np.ones([2, 3], np.float32)},
+    "sample": {"seed": np.array([0, 1], np.int32), "count": np.int32(2)},
+    "brightness": {"image_bytes": np.array([affine.png(7)], object)},
+}
+NUMBERS = [-(2**63), -1, 0, 1, 2, 3, 65, 2**31, 2**62, 2**63 - 1]
+
+
+def _tensor_spoilt(draw, tensor):
+    """One field of a `TensorProto` is another."""
+    kind = draw.randrange(9)
+    sizes = tensor.tensor_shape
+    if kind == 0:
+        tensor.dtype = draw.choice([*types_pb2.DataType.values(), -1, 77, 2**31 - 1])
+    elif kind == 1:
+        for dimension in sizes.dim[: draw.randint(1, 2)]:
+            dimension.size = draw.choice(NUMBERS)
+    elif kind == 2:
+        sizes.dim.add(size=draw.choice(NUMBERS))
+    elif kind == 3:
+        sizes.unknown_rank = True
+    elif kind == 4:
+        tensor.tensor_content = draw.choice([tensor.tensor_content[:-1], draw.randbytes(draw.randint(0, 40))])
+    elif kind == 5:
+        tensor.float_val.extend(draw.choice([[1.0], [float("nan")] * 6, [1e38] * 7]))
+    elif kind == 6:
+        tensor.int_val.extend([draw.choice([-1, 0, 2**31 - 1])] * draw.randint(1, 3))
+    elif kind == 7:
+        tensor.string_val.extend([draw.randbytes(draw.randint(0, 9))] * draw.randint(1, 3))
+    else:
+        tensor.ClearField(draw.choice(["dtype", "tensor_shape", "tensor_content"]))
+
+
+def _message_spoilt(draw):
+    """A request that the protocol allows and the server should not, or not always."""
+    name = draw.choice(list(TENSORS))
+    message = predict_pb2.PredictRequest()
+    message.model_spec.name, message.model_spec.signature_name = "line", name
+    for key, value in TENSORS[name].items():
+        message.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+    key = draw.choice(list(TENSORS[name]))
+    for _ in range(draw.randint(1, 2)):
+        kind = draw.random()
+        if kind < 0.6:
+            _tensor_spoilt(draw, message.inputs[key])
+        elif kind < 0.7:
+            message.model_spec.version.value = draw.choice(NUMBERS)
+        elif kind < 0.75:
+            message.model_spec.version_label = draw.choice(["", "stable", "\x00", "é" * 9])
+        elif kind < 0.8:
+            message.model_spec.signature_name = draw.choice(["", "sample", "__saved_model_init_op", "\x00"])
+        elif kind < 0.85:
+            message.model_spec.name = draw.choice(["", "other", "../line", "\x00"])
+        elif kind < 0.9:
+            message.output_filter.append(draw.choice(["", "y", "x", "y", "no"]))
+        elif kind < 0.95:
+            message.inputs[draw.choice(["", "x", "seed", "no"])].CopyFrom(message.inputs[key])
+        elif key in message.inputs:
+            del message.inputs[key]
+    return message.SerializeToString()
+
+
+def _bytes_spoilt(draw):
+    """A request of which bytes are lost, doubled, changed."""
+    contents = bytearray(_message_spoilt(draw))
+    for _ in range(draw.randint(1, 4)):
+        begin = draw.randrange(len(contents) + 1)
+        end = min(len(contents), begin + draw.randint(0, 5))
+        contents[begin:end] = draw.choice([b"", contents[begin:end] * 2, draw.randbytes(draw.randint(1, 3))])
+    return bytes(contents)
+
+
+def _is_message(contents):
+    try:
+        predict_pb2.PredictRequest.FromString(contents)
+    except DecodeError:
+        return False
+    return True
+
+
+def test_no_malformed_message_makes_the_server_fail(server):
+    """Errors of the server's own are INTERNAL, or UNKNOWN where it raised; gRPC says INTERNAL of no message."""
+    draw = random.Random(2)
+    sent = [draw.choice([_message_spoilt, _message_spoilt, _bytes_spoilt])(draw) for _ in range(GRPC_REQUESTS)]
+    with grpc.insecure_channel(f"{server.host}:{server.grpc_port}") as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+
+        def code(contents):
+            try:
+                predict_pb2.PredictResponse.FromString(predict(contents, timeout=60))
+            except grpc.RpcError as error:
+                return error.code().name, error.details()
+            return "OK", ""
+
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(code, sent))
+        for contents, (name, words) in zip(sent, answers, strict=True):
+            allowed = name not in ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+            assert allowed or (name == "INTERNAL" and not _is_message(contents)), (contents, name, words)
+    counts = Counter(name for name, _ in answers)
+    assert counts.keys() >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "INTERNAL"}, counts
+    assert min(counts.values()) > 10, counts
+    assert server.predictor.in_flight == 0
     assert asyncio.run(_good(server.app))

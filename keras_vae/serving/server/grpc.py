@@ -170,6 +170,8 @@ def to_array(name: str, tensor: Any, limit: int) -> np.ndarray:
         if math.prod(sizes) * (_STRING if dtype == tf.string else max(dtype.size or 0, 1)) > limit:
             raise ValueError(f"it is larger than {limit} bytes")
         return tf.make_ndarray(tensor)
+    except KeyError as error:
+        raise bad(f"tensor parsing error: {name}: {dtype.name} is no type of arrays") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise bad(f"tensor parsing error: {name}: {error}") from error
 

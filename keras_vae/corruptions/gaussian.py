@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_vae.corruptions.corruption import Corruption, check_number
+from keras_vae.checks import check_number
+from keras_vae.corruptions.corruption import Corruption
 from keras_vae.distributions import draws
 
 
@@ -22,7 +23,7 @@ class Gaussian(Corruption):
     """
 
     def __init__(self, stddev: float):
-        self.stddev = check_number("stddev", stddev, 0.0)
+        self.stddev = check_number("stddev", stddev, at_least=0.0)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return x + tf.cast(self.stddev * draws.normal(tf.shape(x), seed), x.dtype)

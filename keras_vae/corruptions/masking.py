@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_vae.corruptions.corruption import Corruption, check_rate
+from keras_vae.checks import check_number
+from keras_vae.corruptions.corruption import Corruption
 from keras_vae.distributions import draws
 
 
@@ -25,7 +26,7 @@ class Masking(Corruption):
     """
 
     def __init__(self, rate: float):
-        self.rate = check_rate("rate", rate)
+        self.rate = check_number("rate", rate, at_least=0.0, below=1.0)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         hidden = draws.uniform(tf.shape(x), seed) < self.rate

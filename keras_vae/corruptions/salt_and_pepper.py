@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_vae.corruptions.corruption import Corruption, check_number, check_rate
+from keras_vae.checks import check_number
+from keras_vae.corruptions.corruption import Corruption
 from keras_vae.distributions import draws
 from keras_vae.errors import invalid
 
@@ -25,7 +26,7 @@ class SaltAndPepper(Corruption):
     """
 
     def __init__(self, rate: float, low: float = 0.0, high: float = 1.0):
-        self.rate = check_rate("rate", rate)
+        self.rate = check_number("rate", rate, at_least=0.0, below=1.0)
         self.low, self.high = check_number("low", low), check_number("high", high)
         if self.low >= self.high:
             raise invalid("low", f"a number below high = {self.high:g}", low)

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.divergences.checks import check_number, check_scales
+from keras_vae.checks import check_number
+from keras_vae.divergences.checks import check_scales
 from keras_vae.divergences.mmd import KERNELS, SCALES, mmd
 from keras_vae.divergences.sinkhorn import check_convergence, check_options, sinkhorn_with_error
 from keras_vae.divergences.sliced import check_sliced, sliced_wasserstein
@@ -80,7 +81,7 @@ class MMD(SampleDistance):
         if not isinstance(unbiased, bool):
             raise invalid("unbiased", "True or False", unbiased)
         self.kernel, self.scales, self.unbiased = kernel, check_scales(scales), unbiased
-        self.variance = check_number("variance", variance)
+        self.variance = check_number("variance", variance, above=0.0)
 
     takes_weights = True
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from keras_vae.divergences.checks import check_number, check_scales
+from keras_vae.checks import check_number
+from keras_vae.divergences.checks import check_scales
 from keras_vae.divergences.weights import normalized
 from keras_vae.errors import lookup
 
@@ -69,7 +70,7 @@ def mmd(
     """
     x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
     function, scales = lookup("kernel", kernel, KERNELS), check_scales(scales)
-    unit = 2.0 * x.shape[-1] * check_number("variance", variance)
+    unit = 2.0 * x.shape[-1] * check_number("variance", variance, above=0.0)
 
     def total(distances: tf.Tensor) -> tf.Tensor:
         return tf.add_n([function(distances, scale * unit) for scale in scales])

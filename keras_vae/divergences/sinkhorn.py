@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_vae.divergences.checks import check_number, check_whole
+from keras_vae.checks import check_count, check_number
 from keras_vae.divergences.mmd import squared_distances
 from keras_vae.divergences.weights import normalized
 
@@ -124,9 +124,9 @@ def check_convergence(marginal_error: tf.Tensor | float, tolerance: float) -> bo
 
 def check_options(epsilon: float, num_iterations: int, tolerance: float) -> None:
     """Raises `ValueError` for options of `sinkhorn` out of range."""
-    check_whole("num_iterations", num_iterations)
-    check_number("epsilon", epsilon)
-    check_number("tolerance", tolerance)
+    check_count("num_iterations", num_iterations)
+    check_number("epsilon", epsilon, above=0.0)
+    check_number("tolerance", tolerance, above=0.0)
 
 
 def _potentials(

@@ -4,8 +4,8 @@ import math
 
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import draws
-from keras_vae.divergences.checks import check_whole
 from keras_vae.divergences.weights import normalized
 from keras_vae.errors import invalid
 
@@ -55,7 +55,7 @@ def sliced_wasserstein(
 
 def check_sliced(num_projections: int, p: float) -> None:
     """Raises `ValueError` for options of `sliced_wasserstein` out of range."""
-    check_whole("num_projections", num_projections)
+    check_count("num_projections", num_projections)
     if isinstance(p, bool) or not isinstance(p, int | float) or not 1.0 <= p < math.inf:
         raise invalid("p", "a finite number >= 1", p)
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.divergences.checks import check_whole
+from keras_vae.checks import check_count
 from keras_vae.divergences.marginals import marginal_log_prob
 from keras_vae.errors import invalid, lookup
 
@@ -89,7 +89,7 @@ def log_pair_weights(
     Reference: Chen et al., 2018, appendix C.1 (weighted) and C.2 (stratified, whose M is M - 1 here).
     """
     lookup("estimator", estimator, ESTIMATORS)
-    check_whole("dataset_size", dataset_size)
+    check_count("dataset_size", dataset_size)
     size, whole = tf.cast(batch_size, tf.float32), float(dataset_size)
     square = tf.stack([batch_size, batch_size])
     if estimator == "weighted":

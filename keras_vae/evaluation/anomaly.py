@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
 from keras_vae.evaluation.evaluate import checked_arrays
 from keras_vae.evaluation.statistic import Statistic
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import LatentVariableModel, estimates
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
 from keras_vae.evaluation.posterior_statistics import posterior_means
 from keras_vae.evaluation.statistic import Statistic
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.layers.support import REAL
 from keras_vae.models import LatentVariableModel, checks
 from keras_vae.models.conditions import takes_condition

@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import BetaBinomial
-from keras_vae.layers.distribution_layer import check_count, positive_scale
+from keras_vae.layers.distribution_layer import positive_scale
 from keras_vae.layers.independent import IndependentLayer, Shape, as_shape, independent, reshape_event
 from keras_vae.layers.support import integers_or_bytes
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn

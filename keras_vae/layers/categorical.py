@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import OneHotCategoricalMixture, PixelCategorical
-from keras_vae.layers.distribution_layer import DistributionLayer, check_count, check_last_dimension
+from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension
 from keras_vae.layers.independent import (
     IndependentLayer,
     Shape,

@@ -7,9 +7,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import DiscretizedLogistic
 from keras_vae.distributions.discretized_logistic import check_range
-from keras_vae.layers.distribution_layer import check_count, positive_scale
+from keras_vae.layers.distribution_layer import positive_scale
 from keras_vae.layers.independent import (
     IndependentLayer,
     Shape,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -289,13 +288,6 @@ def serialize_function(argument: str, fn: Callable) -> dict[str, Any]:
             "Decorate a named function with @keras.saving.register_keras_serializable().",
         )
     return keras.saving.serialize_keras_object(fn)
-
-
-def check_count(argument: str, count: Any, least: int = 1) -> int:
-    """`count` as an integer; raises `ValueError` unless it is one and at least `least`."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-        raise invalid(argument, f"an integer >= {least}", count)
-    return int(count)
 
 
 def check_last_dimension(params: tf.Tensor, expected: int, what: str) -> None:

@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import Implicit
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import DistributionLayer, check_count, check_last_dimension
+from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension
 from keras_vae.layers.independent import Shape, as_shape
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn
 

@@ -4,12 +4,13 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.beta_binomial import IndependentBetaBinomial
 from keras_vae.layers.categorical import IndependentCategorical
 from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
-from keras_vae.layers.distribution_layer import DistributionLayer, check_count
+from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
 from keras_vae.layers.implicit_posterior import ImplicitPosterior
 from keras_vae.layers.independent import (

@@ -7,10 +7,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import distributions
+from keras_vae.checks import check_count
 from keras_vae.layers.distribution_layer import (
     MIN_SCALE,
     DistributionLayer,
-    check_count,
     check_last_dimension,
     positive_scale,
 )

@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import SideBySide
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import DistributionLayer, check_count, check_last_dimension
+from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn
 
 tfd = tfp.distributions

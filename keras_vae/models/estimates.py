@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.layers import deterministic
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.resident import falls_back
 from keras_vae.objectives import ELBO, Reconstruction

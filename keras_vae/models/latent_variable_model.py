@@ -10,9 +10,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import networks
+from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks, estimates
 from keras_vae.models.conditions import condition_of, spread, takes_condition
 from keras_vae.models.resident import ResidentTrainer

@@ -19,9 +19,9 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.trainer import model_supports_jit
 
+from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.objectives.labels import UNLABELLED
 

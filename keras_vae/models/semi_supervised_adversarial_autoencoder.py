@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
 from keras_vae.layers import SoftmaxAndStyle, get_posterior
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.conditions import condition_of
 from keras_vae.models.latent_variable_model import LatentVariableModel

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from keras_vae import networks
+from keras_vae.checks import check_count
 from keras_vae.distributions import GumbelCategorical
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid, lookup
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import checks
 from keras_vae.models.conditions import condition_of, spread, takes_condition
 from keras_vae.models.latent_variable_model import LatentVariableModel

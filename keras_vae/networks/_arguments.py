@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.checks import check_number, is_count, is_number
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.independent import IndependentLayer
@@ -15,23 +16,11 @@ from keras_vae.layers.independent import IndependentLayer
 Sizes = int | Sequence[int]
 
 
-def is_whole(value: Any, minimum: int = 1) -> bool:
-    """Whether `value` is an integer of at least `minimum`; `True` and `2.0` are not."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= minimum
-
-
-def whole(argument: str, value: Any, minimum: int = 1) -> int:
-    """Returns `value` as an `int` of at least `minimum`, or raises `ValueError`."""
-    if not is_whole(value, minimum):
-        raise invalid(argument, f"a whole number >= {minimum}", value)
-    return int(value)
-
-
 def sizes(argument: str, value: Any, hint: str = "") -> tuple[int, ...]:
     """Returns one size or a sequence of them as a tuple of positive ints, or raises `ValueError`."""
     items = (value,) if isinstance(value, numbers.Integral) else value
     is_sequence = isinstance(items, Sequence | tf.TensorShape) and not isinstance(items, str)
-    if not is_sequence or not all(is_whole(item) for item in items):
+    if not is_sequence or not all(is_count(item) for item in items):
         raise invalid(argument, "positive whole numbers", value, hint)
     return tuple(int(item) for item in items)
 
@@ -78,18 +67,13 @@ def _activations() -> dict[str, Callable]:
 
 def rate(argument: str, value: Any) -> float:
     """Returns the share of units to drop as a `float` in [0, 1), or raises `ValueError`."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (is_number and 0.0 <= value < 1.0):
-        raise invalid(argument, "a number in [0, 1)", value)
-    return float(value)
+    return check_number(argument, value, at_least=0.0, below=1.0)
 
 
 def scale_and_offset(argument: str, value: Any) -> tuple[float, float]:
     """Returns a finite `(scale, offset)` with a scale other than 0, or raises `ValueError`."""
     is_pair = isinstance(value, Sequence) and len(value) == 2
-    numeric = is_pair and all(
-        isinstance(item, numbers.Real) and not isinstance(item, bool) and isfinite(item) for item in value
-    )
+    numeric = is_pair and all(is_number(item) and isfinite(item) for item in value)
     if not numeric or value[0] == 0:
         raise invalid(argument, "two finite numbers (scale, offset) with scale != 0", value)
     return float(value[0]), float(value[1])

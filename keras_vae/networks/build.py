@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_vae.checks import check_count
 from keras_vae.errors import lookup
 from keras_vae.layers.categorical import OneHotCategorical
 from keras_vae.layers.likelihoods import get_likelihood, get_posterior
@@ -108,7 +109,7 @@ Received: hiden. Did you mean 'hidden'?
     for name in options:
         lookup(f"options of network {network!r}", name, kind.defaults)
     shape = kind.shape_of("input_shape", input_shape)
-    latent_size = _arguments.whole("latent_size", latent_size)
+    latent_size = check_count("latent_size", latent_size)
     posterior = get_posterior(posterior, latent_size)
     likelihood = get_likelihood(likelihood, shape)
 
@@ -152,7 +153,7 @@ def build_classifier(
     kind = lookup("network", network, NETWORKS)
     for name in options:
         lookup(f"options of network {network!r}", name, kind.defaults)
-    classes = OneHotCategorical(_arguments.whole("num_classes", num_classes, 2))
+    classes = OneHotCategorical(check_count("num_classes", num_classes, 2))
     return kind.encoder(
         kind.shape_of("input_shape", input_shape), classes, rescale=rescale, name="classifier", **options
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import keras
 
+from keras_vae.checks import check_count
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.independent import IndependentLayer
 from keras_vae.networks import _arguments
@@ -73,7 +74,7 @@ def conv_encoder(
     posterior = _arguments.distribution_layer("posterior", posterior)
     stages = _arguments.sizes("filters", filters)
     steps = halvings("filters", shape[:2], len(stages))
-    kernel_size = _arguments.whole("kernel_size", kernel_size, 2)
+    kernel_size = check_count("kernel_size", kernel_size, 2)
     widths = _arguments.sizes("dense", dense)
     rescale = _arguments.scale_and_offset("rescale", rescale)
     block = Block(activation, normalization, dropout)
@@ -143,7 +144,7 @@ def conv_decoder(
     likelihood, image_shape = _arguments.image_likelihood("likelihood", likelihood)
     stages = _arguments.sizes("filters", filters)
     steps = halvings("filters", image_shape[:2], len(stages))
-    kernel_size = _arguments.whole("kernel_size", kernel_size, 2)
+    kernel_size = check_count("kernel_size", kernel_size, 2)
     widths = _arguments.sizes("dense", dense)
     block = Block(activation, normalization, dropout)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.independent import IndependentLayer
@@ -53,7 +54,7 @@ def with_condition(
     if condition_shape is not None and num_classes is not None:
         raise invalid("condition_shape", "None where num_classes is given", condition_shape)
     if num_classes is not None:
-        count = _arguments.whole("num_classes", num_classes, 2)
+        count = check_count("num_classes", num_classes, 2)
         condition = keras.Input((), dtype="int32", name="condition")
         values = keras.layers.CategoryEncoding(count, output_mode="one_hot", name="one_hot")(condition)
     else:

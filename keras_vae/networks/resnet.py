@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_vae.checks import check_count
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.independent import IndependentLayer
 from keras_vae.networks import _arguments
@@ -68,8 +69,8 @@ def resnet_encoder(
     posterior = _arguments.distribution_layer("posterior", posterior)
     stages = _arguments.sizes("filters", filters)
     steps = halvings("filters", shape[:2], len(stages))
-    blocks = _arguments.whole("blocks", blocks)
-    kernel_size = _arguments.whole("kernel_size", kernel_size, 2)
+    blocks = check_count("blocks", blocks)
+    kernel_size = check_count("kernel_size", kernel_size, 2)
     widths = _arguments.sizes("dense", dense)
     rescale = _arguments.scale_and_offset("rescale", rescale)
     block = Block(activation, normalization, dropout)
@@ -133,8 +134,8 @@ def resnet_decoder(
     likelihood, image_shape = _arguments.image_likelihood("likelihood", likelihood)
     stages = _arguments.sizes("filters", filters)
     steps = halvings("filters", image_shape[:2], len(stages))
-    blocks = _arguments.whole("blocks", blocks)
-    kernel_size = _arguments.whole("kernel_size", kernel_size, 2)
+    blocks = check_count("blocks", blocks)
+    kernel_size = check_count("kernel_size", kernel_size, 2)
     widths = _arguments.sizes("dense", dense)
     block = Block(activation, normalization, dropout)
 

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_number
 from keras_vae.errors import invalid
-from keras_vae.objectives.critic_arguments import weight_of_penalty
 from keras_vae.objectives.objective import LATE_STEPS, Objective
 from keras_vae.objectives.terms import Terms
 
@@ -48,7 +48,7 @@ class Annealed(Objective):
             ValueError: for arguments out of range.
         """
         self.annealing = schedules.get(annealing, "annealing")
-        self.free_bits = weight_of_penalty("free_bits", free_bits)
+        self.free_bits = check_number("free_bits", free_bits, at_least=0.0)
         always = isinstance(self.annealing, schedules.Constant) and self.annealing.value == 1.0
         self.annealed = not always or self.free_bits > 0.0
         if self.annealed:

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_number
 from keras_vae.errors import invalid
-from keras_vae.objectives.critic_arguments import weight_of_penalty
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.terms import Terms
 
@@ -50,7 +50,7 @@ class BetaELBO(ELBO):
         self.capacity = None if capacity is None else self.scheduled("capacity", capacity, low=0.0)
         if capacity is not None:
             self.monitor_names = ("kl", "beta", "capacity")
-        self.free_bits = weight_of_penalty("free_bits", free_bits)
+        self.free_bits = check_number("free_bits", free_bits, at_least=0.0)
         if capacity is not None and free_bits:
             raise invalid("free_bits", "0 with a capacity, the other way to hold the KL up", free_bits)
 

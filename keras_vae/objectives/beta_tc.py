@@ -7,10 +7,10 @@ import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_count
 from keras_vae.divergences import aggregate_log_densities
 from keras_vae.divergences.total_correlation import ESTIMATORS, check_dataset_size
 from keras_vae.errors import lookup
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.distance_to_prior import check_unweighted
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import Terms

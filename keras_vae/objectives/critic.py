@@ -5,10 +5,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.checks import check_count, check_number
 from keras_vae.distributions.draws import fold_in
 from keras_vae.divergences.slopes import points_between, squared_slopes
 from keras_vae.errors import invalid, lookup
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.networks.critic import mlp_critic
 from keras_vae.objectives.adversarial_losses import ADVERSARIAL_LOSSES
 from keras_vae.objectives.critic_arguments import (
@@ -16,7 +16,6 @@ from keras_vae.objectives.critic_arguments import (
     check_remedies,
     check_takes,
     hidden_widths,
-    weight_of_penalty,
 )
 from keras_vae.objectives.gradients import is_reparameterized
 from keras_vae.objectives.objective import Objective
@@ -72,8 +71,8 @@ class CriticObjective(Objective):
         super().__init__(num_samples, **kwargs)
         lookup("adversarial_loss", adversarial_loss, ADVERSARIAL_LOSSES)
         self.adversarial_loss = adversarial_loss
-        self.r1 = weight_of_penalty("r1", r1)
-        self.gradient_penalty = weight_of_penalty("gradient_penalty", gradient_penalty)
+        self.r1 = check_number("r1", r1, at_least=0.0)
+        self.gradient_penalty = check_number("gradient_penalty", gradient_penalty, at_least=0.0)
         self.spectral_norm = spectral_norm
         self.critic_steps = check_count("critic_steps", critic_steps)
         self._is_mlp = not isinstance(critic, keras.layers.Layer)

@@ -1,28 +1,19 @@
 """Checks of what objectives with a critic are built from."""
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.priors import Prior
 
 # A model, widths of the hidden layers of an MLP, or the default widths.
 Critic: TypeAlias = keras.Model | Sequence[int] | None
 
 KL_MODES = {"auto": "auto", "exact": "exact", "sampled": "sampled"}
-
-
-def weight_of_penalty(name: str, value: Any) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0.0 <= value < math.inf:
-        raise invalid(name, "a number >= 0", value)
-    return float(value)
 
 
 def hidden_widths(critic: Any) -> tuple[int, ...] | None:

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_count
 from keras_vae.divergences.importance import importance_bound
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.importance_weighted import ImportanceWeighted
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.labels import Condition
 from keras_vae.objectives.terms import Terms
 

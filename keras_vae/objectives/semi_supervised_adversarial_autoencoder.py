@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.objectives.critic_arguments import Critic
 from keras_vae.objectives.labels import (
     Condition,

@@ -1,12 +1,12 @@
 """The objective of the sparse autoencoder."""
 
-from numbers import Real
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.checks import check_number
 from keras_vae.divergences.sparsity import kl_to_rate
 from keras_vae.errors import invalid, lookup
 from keras_vae.objectives.reconstruction import Reconstruction, code
@@ -52,7 +52,9 @@ class SparseReconstruction(Reconstruction):
         self.penalty = lookup("penalty", penalty, _PENALTIES)
         if penalty == "l1" and rate is not None:
             raise invalid("rate", "None with penalty 'l1', which has no target", rate, "Use penalty='kl'.")
-        self.rate = _check_rate(_DEFAULT_RATE if rate is None else rate) if penalty == "kl" else None
+        if penalty == "kl":
+            rate = check_number("rate", _DEFAULT_RATE if rate is None else rate, above=0.0, below=1.0)
+        self.rate = rate
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
         return {**super().parts(terms), "weighted_sparsity": self.current("weight") * self._sparsity(terms)}
@@ -66,9 +68,3 @@ class SparseReconstruction(Reconstruction):
 
     def monitors(self, terms: Terms) -> dict[str, tf.Tensor]:
         return {"weight": self.current("weight")}
-
-
-def _check_rate(rate: Any) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 < float(rate) < 1.0:
-        raise invalid("rate", "a number in (0, 1)", rate)
-    return float(rate)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
 
 CHANNELS = (1, 3)
@@ -60,14 +61,6 @@ def describe(value: Any) -> str:
     return f"an array of shape {list(array.shape)} and dtype {array.dtype.name}"
 
 
-def whole(argument: str, value: Any, minimum: int = 1) -> int:
-    """Returns `value` as an `int` of at least `minimum`, or raises."""
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or value < minimum:
-        raise invalid(argument, f"a whole number >= {minimum}", value)
-    return int(value)
-
-
 def texts(argument: str, value: Sequence[Any] | None, count: int, of: str) -> list[str] | None:
     """Returns the `count` labels of `value` as strings, or None where there are none."""
     if value is None:
@@ -104,7 +97,7 @@ def _unflatten(argument: str, array: np.ndarray, image_shape: Sequence[int] | No
     if image_shape is None:
         hint = "Flat images need `image_shape=(H, W)` or `(H, W, C)`."
         raise invalid(argument, "images of shape [N, H, W, C] or [N, H, W]", describe(array), hint)
-    shape = tuple(whole("image_shape", side) for side in image_shape)
+    shape = tuple(check_count("image_shape", side) for side in image_shape)
     if len(shape) not in (2, 3) or int(np.prod(shape)) != size:
         raise invalid("image_shape", f"(H, W) or (H, W, C) of {size} values", shape)
     return array.reshape(-1, *shape)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.plots._arrays import as_image_rows, as_images, describe, numeric, texts, whole
+from keras_vae.plots._arrays import as_image_rows, as_images, describe, numeric, texts
 from keras_vae.plots._style import INK, LABEL_SIZE, bare, name_ticks, new_figure
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def reconstructions(
     copies = as_images("x_hat", x_hat, image_shape)
     if originals.shape != copies.shape:
         raise invalid("x_hat", f"the shape of `x`, {list(np.shape(x))}", describe(x_hat))
-    count = min(whole("num", num), len(originals))
+    count = min(check_count("num", num), len(originals))
     cols = min(count, PAIRS_IN_A_ROW)
     blocks = -(-count // cols)
     height = originals.shape[1] / originals.shape[2]
@@ -259,9 +260,9 @@ def _stack(count: int, size: float) -> float:
 
 def _grid_shape(count: int, rows: int | None, cols: int | None) -> tuple[int, int]:
     if rows is not None:
-        rows = whole("rows", rows)
+        rows = check_count("rows", rows)
     if cols is not None:
-        cols = whole("cols", cols)
+        cols = check_count("cols", cols)
     elif rows is not None:
         cols = -(-count // rows)
     else:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.plots._arrays import describe, numeric, whole
+from keras_vae.plots._arrays import describe, numeric
 from keras_vae.plots._style import (
     BLUE,
     INK,
@@ -58,7 +59,7 @@ def principal_components(z: Any, num: int = 2) -> tuple[np.ndarray, np.ndarray]:
     array([0.9, 0.1])
     """
     codes = numeric("z", z, 2, "codes of shape [N, D]")
-    num = whole("num", num)
+    num = check_count("num", num)
     if num > min(codes.shape) or len(codes) < 2:
         raise invalid("z", f"at least 2 codes and {num} of N and D", describe(codes))
     centred = codes - codes.mean(axis=0)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
-from keras_vae.plots._arrays import describe, whole
+from keras_vae.plots._arrays import describe
 from keras_vae.plots._style import BLUE, INK, LABEL_SIZE, ORANGE, chart, new_figure
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def training_curves(
     lines = _checked_history(getattr(history, "history", history))
     metrics = list(dict.fromkeys(name.removeprefix(val_prefix) for name in lines))
     unit_of = _checked_units(units, metrics)
-    every = whole("validation_freq", validation_freq)
+    every = check_count("validation_freq", validation_freq)
     for metric in metrics:
         _check_lengths(metric, val_prefix, lines, every)
 

@@ -6,12 +6,11 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count, check_number
 from keras_vae.distributions import MultivariateNormalMixture
-from keras_vae.divergences.checks import check_number
 from keras_vae.divergences.regressions import Regression, expected_regression, kl_of_regressions, regression
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.layers.independent import Shape
-from keras_vae.priors.belief_weights import BeliefWeights, check_rate
+from keras_vae.priors.belief_weights import BeliefWeights
 from keras_vae.priors.gaussian_mixture_graph import GaussianMixtureGraph
 
 tfd = tfp.distributions
@@ -73,8 +72,8 @@ class BayesianGaussianMixtureGraph(GaussianMixtureGraph):
         **kwargs: Any,
     ):
         self.dataset_size = check_count("dataset_size", dataset_size)
-        self.rate = check_rate(rate)
-        self.concentration = check_number("concentration", concentration)
+        self.rate = check_number("rate", rate, above=0.0, at_most=1.0)
+        self.concentration = check_number("concentration", concentration, above=0.0)
         super().__init__(
             event_shape, num_components, inference, num_iterations, spread, scale, seed, **kwargs
         )

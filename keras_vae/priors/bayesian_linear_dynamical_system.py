@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count, check_number
 from keras_vae.distributions import NormalChain
 from keras_vae.distributions.small_matrices import product
 from keras_vae.divergences.regressions import (
@@ -15,9 +16,8 @@ from keras_vae.divergences.regressions import (
     kl_of_regressions,
     regression,
 )
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.layers.independent import Shape
-from keras_vae.priors.belief_weights import BeliefWeights, check_rate
+from keras_vae.priors.belief_weights import BeliefWeights
 from keras_vae.priors.linear_dynamical_system import INITIAL_TRANSITION, LinearDynamicalSystem
 
 tfd = tfp.distributions
@@ -72,7 +72,10 @@ class BayesianLinearDynamicalSystem(LinearDynamicalSystem):
         noise: float = 0.1,
         **kwargs: Any,
     ):
-        self.dataset_size, self.rate = check_count("dataset_size", dataset_size), check_rate(rate)
+        self.dataset_size, self.rate = (
+            check_count("dataset_size", dataset_size),
+            check_number("rate", rate, above=0.0, at_most=1.0),
+        )
         super().__init__(event_shape, scale, noise, **kwargs)
 
     def _make_weights(self) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_vae.errors import invalid
 from keras_vae.priors.prior import Prior
 
 
@@ -71,10 +70,3 @@ class BeliefWeights:
         for name, weight in self._weights.items():
             target = prior[name] + tf.cast(scale, weight.dtype) * statistics[name]
             weight.assign((1.0 - self._rate) * weight + self._rate * target)
-
-
-def check_rate(rate: Any) -> float:
-    """The length of natural gradient steps; raises `ValueError` unless in (0, 1]."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0.0 < rate <= 1.0:
-        raise invalid("rate", "a number in (0, 1]", rate)
-    return float(rate)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count, check_number
 from keras_vae.distributions import MultivariateNormalMixture, MultivariateNormalTriL
 from keras_vae.distributions.small_matrices import (
     apply,
@@ -17,9 +18,8 @@ from keras_vae.distributions.small_matrices import (
     square,
     transpose,
 )
-from keras_vae.divergences.checks import check_number
 from keras_vae.errors import invalid, lookup
-from keras_vae.layers.distribution_layer import MIN_SCALE, check_count
+from keras_vae.layers.distribution_layer import MIN_SCALE
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.graphical_model import GraphicalModel, evidence
 
@@ -86,7 +86,10 @@ class GaussianMixtureGraph(GraphicalModel):
         self.num_iterations = (
             None if num_iterations is None else check_count("num_iterations", num_iterations)
         )
-        self.spread, self.scale = check_number("spread", spread), check_number("scale", scale)
+        self.spread, self.scale = (
+            check_number("spread", spread, above=0.0),
+            check_number("scale", scale, above=0.0),
+        )
         self.seed = seed
         self._make_weights()
 

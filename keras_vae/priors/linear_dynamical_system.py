@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_number
 from keras_vae.distributions import NormalChain
-from keras_vae.divergences.checks import check_number
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import MIN_SCALE
 from keras_vae.layers.independent import Shape
@@ -53,7 +53,10 @@ class LinearDynamicalSystem(GraphicalModel):
         super().__init__(event_shape, **kwargs)
         if len(self.event_shape) != 2:
             raise invalid("event_shape", "two dimensions, steps and latents, (T, D)", event_shape)
-        self.scale, self.noise = check_number("scale", scale), check_number("noise", noise)
+        self.scale, self.noise = (
+            check_number("scale", scale, above=0.0),
+            check_number("noise", noise, above=0.0),
+        )
         self._make_weights()
 
     def _make_weights(self) -> None:

@@ -6,8 +6,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.distributions import GumbelCategorical, Normal
-from keras_vae.layers.distribution_layer import check_count, positive_scale
+from keras_vae.layers.distribution_layer import positive_scale
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.prior import Prior
 

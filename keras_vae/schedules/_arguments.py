@@ -1,8 +1,9 @@
 """Checks of the numbers a schedule is built from."""
 
 import math
-import numbers
+from typing import Any
 
+from keras_vae.checks import is_number
 from keras_vae.errors import invalid
 
 # Beyond these, float32 has no finite value and float64 no exact integer.
@@ -12,19 +13,18 @@ LARGEST_STEP = 2**53
 
 def number(
     argument: str,
-    value: object,
+    value: Any,
     minimum: float = -LARGEST_VALUE,
     maximum: float = LARGEST_VALUE,
     expected: str = "a finite number",
 ) -> float:
     """Returns `value` as a `float` within `[minimum, maximum]`, or raises `ValueError`."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (is_number and minimum <= value <= maximum):  # type: ignore[operator]
+    if not (is_number(value) and minimum <= value <= maximum):
         raise invalid(argument, expected, value)
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
-def whole(argument: str, value: object, minimum: int) -> int:
+def whole(argument: str, value: Any, minimum: int) -> int:
     """Returns `value` as an `int` of at least `minimum`; `1e4` counts as whole, `1.5` does not."""
     expected = f"a whole number >= {minimum}"
     result = number(argument, value, minimum, LARGEST_STEP, expected)

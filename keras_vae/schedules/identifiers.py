@@ -1,12 +1,12 @@
 """From what a user writes to a schedule."""
 
 import inspect
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from keras_vae.checks import is_number
 from keras_vae.errors import invalid, lookup
 from keras_vae.schedules.capacity import Capacity
 from keras_vae.schedules.constant import Constant
@@ -60,7 +60,7 @@ def get(identifier: Schedule | float | str | Mapping, argument: str = "schedule"
     """
     if isinstance(identifier, Schedule):
         return identifier
-    if isinstance(identifier, numbers.Real) and not isinstance(identifier, bool):
+    if is_number(identifier):
         return _build(Constant, (identifier,), {}, identifier, argument)
     if isinstance(identifier, str):
         return _from_string(identifier, argument)

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_vae import evaluation, networks
 from keras_vae.callbacks import NaNGuard
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import estimates
 from keras_vae.models.checks import argument_names
 from keras_vae.runs.building import build_model, model_names

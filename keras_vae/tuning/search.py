@@ -13,8 +13,8 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.models import estimates
 from keras_vae.runs import building, files
 from keras_vae.runs.config import FORMAT, RunConfig, read_json

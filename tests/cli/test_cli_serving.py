@@ -54,7 +54,9 @@ def test_configure_serves_what_was_exported(command, tmp_path, monkeypatch):
     version = tmp_path / "saved_models" / "net_encoder" / "1"
     version.mkdir(parents=True)
     (version / "saved_model.pb").touch()
-    done = command("configure", "--num-versions", "2", "--batching", "--max-batch-size", "16", "--name", "net")
+    done = command(
+        "configure", "--num-versions", "2", "--batching", "--max-batch-size", "16", "--name", "net"
+    )
     assert done.exit_code == 0, done.output
     written = done.stdout.split()
     assert sorted(written) == sorted(

@@ -150,7 +150,7 @@ def test_every_public_name_is_there():
         (("resnet", (28, 28), 2), {}, r"`input_shape`.*\(28, 28, 1\)"),
         (("mlp", (28, None), 2), {}, r"`input_shape`. Expected: positive"),
         (("mlp", (0,), 2), {}, r"`input_shape`. Expected: positive"),
-        (("mlp", SHAPE, 0), {}, r"`latent_size`. Expected: a whole number >= 1. Received: 0"),
+        (("mlp", SHAPE, 0), {}, r"`latent_size`. Expected: an integer >= 1. Received: 0"),
         (("mlp", SHAPE, 2.5), {}, r"`latent_size`"),
         (("mlp", SHAPE, (2,)), {}, r"`latent_size`"),
         (("mlp", SHAPE, 2), {"filters": 3}, r"options of network 'mlp'.*'activation', .*'dropout', 'hid"),

@@ -437,7 +437,7 @@ def test_errors_of_mlp():
         ({"filters": (4, 0)}, "`filters`. Expected: positive whole numbers"),
         ({"filters": ()}, "`filters`. Expected: 1 to 3 stages.*8 x 8.*Received: 0 stages"),
         ({"filters": (4,) * 4}, "`filters`. Expected: 1 to 3 stages.*8 x 8.*Received: 4 stages"),
-        ({"kernel_size": 1}, "`kernel_size`. Expected: a whole number >= 2. Received: 1"),
+        ({"kernel_size": 1}, "`kernel_size`. Expected: an integer >= 2. Received: 1"),
         ({"kernel_size": 2.5}, "`kernel_size`"),
         ({"dense": (-3,)}, "`dense`"),
     ],
@@ -464,7 +464,7 @@ def test_errors_of_images(network):
 
 def test_errors_of_blocks():
     for wrong in (0, -1, 1.5, True):
-        with pytest.raises(ValueError, match=r"`blocks`. Expected: a whole number >= 1"):
+        with pytest.raises(ValueError, match=r"`blocks`. Expected: an integer >= 1"):
             resnet_encoder((8, 8, 1), NORMAL, blocks=wrong)
-        with pytest.raises(ValueError, match=r"`blocks`. Expected: a whole number >= 1"):
+        with pytest.raises(ValueError, match=r"`blocks`. Expected: an integer >= 1"):
             resnet_decoder(2, IMAGE, blocks=wrong)

@@ -207,7 +207,7 @@ ERRORS = [
     (lambda: plots.image_grid(FLAT), "images", "image_shape"),
     (lambda: plots.image_grid(FLAT, image_shape=(8, 9)), "image_shape", "64 values"),
     (lambda: plots.image_grid(FLAT, image_shape=(64,)), "image_shape", "64 values"),
-    (lambda: plots.image_grid(FLAT, image_shape=(8.0, 8.0)), "image_shape", "whole number"),
+    (lambda: plots.image_grid(FLAT, image_shape=(8.0, 8.0)), "image_shape", "an integer"),
     (lambda: plots.image_grid(DIGITS[0, 0]), "images", r"shape \[8\]"),
     (lambda: plots.image_grid(np.zeros([2, 8, 8, 2])), "images", "1 or 3 channels"),
     (lambda: plots.image_grid(np.zeros([2, 2, 8, 8, 1])), "images", r"\[2, 2, 8, 8, 1\]"),

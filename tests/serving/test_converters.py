@@ -172,7 +172,7 @@ def test_a_conversion_that_computes_something_else_is_refused(
     mlp, name, suffix, change, told, tmp_path, monkeypatch
 ):
     module = {"LiteRT": to_litert, "ONNX": to_onnx}[name].__module__
-    run = getattr(sys.modules[module], "_run")
+    run = sys.modules[module]._run
     monkeypatch.setattr(
         sys.modules[module], "_run", lambda *args: {**(given := run(*args)), "mean": change(given["mean"])}
     )

@@ -110,7 +110,10 @@ def test_other_errors_are_told_and_leave_no_version(homes, monkeypatch):
 
 
 def test_a_failed_first_export_leaves_no_folder_that_it_made(tmp_path):
-    with pytest.raises(RuntimeError), versions.drafts({"encoder": tmp_path / "new" / "net_encoder"}) as drafts:
+    with (
+        pytest.raises(RuntimeError),
+        versions.drafts({"encoder": tmp_path / "new" / "net_encoder"}) as drafts,
+    ):
         write(drafts)
         raise RuntimeError
     assert not list(tmp_path.iterdir())

@@ -299,9 +299,11 @@ def _is_message(contents):
 
 
 def test_no_malformed_message_makes_the_server_fail(server):
-    """Errors of the server's own are INTERNAL, or UNKNOWN where it raised; gRPC says INTERNAL of no message."""
+    """Errors of the server's own are INTERNAL or UNKNOWN; gRPC itself says INTERNAL of what is no message."""
     draw = random.Random(2)
-    sent = [draw.choice([_message_spoilt, _message_spoilt, _bytes_spoilt])(draw) for _ in range(GRPC_REQUESTS)]
+    sent = [
+        draw.choice([_message_spoilt, _message_spoilt, _bytes_spoilt])(draw) for _ in range(GRPC_REQUESTS)
+    ]
     with grpc.insecure_channel(f"{server.host}:{server.grpc_port}") as channel:
         predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 

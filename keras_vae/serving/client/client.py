@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.client.batches import fold
 from keras_vae.serving.client.connection import Connection, Version
 from keras_vae.serving.client.options import TLS

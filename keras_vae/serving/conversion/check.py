@@ -19,7 +19,9 @@ _ROWS = 3
 _TOLERANCE = 1e-3
 
 
-def check_results(servable: Servable, run: Callable[[Arrays], Arrays], target: str, exact: bool = True) -> None:
+def check_results(
+    servable: Servable, run: Callable[[Arrays], Arrays], target: str, exact: bool = True
+) -> None:
     """Compares what a converted part gives with what the part in memory gives, for random inputs.
 
     Args:
@@ -79,7 +81,7 @@ def _shapes(arrays: Arrays) -> str:
 
 def _differs(target: str, what: str) -> ValueError:
     hint = (
-        f"The conversion to {target} is at fault: try other versions of its packages, or serve the model with "
-        "TensorFlow: `keras_vae.serving.export` needs no conversion."
+        f"The conversion to {target} is at fault: try other versions of its packages, or serve the model "
+        "with TensorFlow: `keras_vae.serving.export` needs no conversion."
     )
     return invalid("model", f"layers that {target} computes as TensorFlow does", what, hint)

@@ -34,8 +34,8 @@ def to_litert(
         encoder: `x` `[batch] + event` to `mean` and `stddev`, `[batch] + latent`
         decoder: `z` `[batch] + latent` to `mean`, `[batch] + event`
 
-    and with `y` where the part is conditional. Its results are the model's to about 1e-5; before it is written,
-    those of a few random inputs are compared, to 1e-3, unless weights are quantised. Run it with
+    and with `y` where the part is conditional. Its results are the model's to about 1e-5; before it is
+    written, those of a few random inputs are compared, to 1e-3, unless weights are quantised. Run it with
     `ai_edge_litert.interpreter.Interpreter(path).get_signature_runner("serving_default")`.
 
     Args:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.runs import files
 from keras_vae.serving.deployment import configuration_texts as texts
 from keras_vae.serving.deployment.configuration_texts import BATCHING, COMPOSE, KUBERNETES, MODELS, MONITORING

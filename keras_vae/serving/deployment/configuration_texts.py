@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from string import Template
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 
 MODELS, BATCHING, MONITORING = "models.config", "batching_parameters.txt", "monitoring.config"
 COMPOSE, KUBERNETES = "docker-compose.yml", "kubernetes.yaml"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.server.loaded_model import Arrays
 from keras_vae.serving.server.runners import Results, Run
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid
-from keras_vae.layers.distribution_layer import check_count
 from keras_vae.serving.server.folders import versions_in
 from keras_vae.serving.server.loaded_model import LoadedModel, Signature
 from keras_vae.serving.server.runners import Runner

@@ -50,13 +50,14 @@ class Row:
         published: test NLL in nats, from `source`.
         source: paper and table.
         target: what the short schedule is to reach, in nats.
-        epochs: epochs of the short schedule.
+        epochs: epochs of the short schedule's rate.
         options: arguments of the model.
         warm_up: share of the short schedule over which the weight of the KL rises from 0 to 1. Without, a
             short schedule leaves most latent dimensions unused.
-        early: whether the first epochs of the short schedule are those of an IWAE of five samples, which
-            take a fraction of the time. With `--work` they are trained once for all such rows.
-        late: share of the epochs of the short schedule that `options` are trained for, after the early ones.
+        late: None, or the short schedule ends otherwise: its first `EARLY` are those of an IWAE of five
+            samples, which take a fraction of the time, and `options` are trained for this share of its epochs
+            thereafter, with doubly reparameterised gradients, at a rate that begins and falls anew. With
+            `--work` the early epochs are trained once for all such rows.
     """
 
     model: str
@@ -66,8 +67,7 @@ class Row:
     epochs: int
     options: dict[str, Any] = field(default_factory=dict)
     warm_up: float = 0.25
-    early: bool = False
-    late: float = 0.2
+    late: float | None = None
     # Options of the command line that the row has no use for.
     unused = ()
 
@@ -101,17 +101,21 @@ class Row:
         return f"{statistics.fmean(values):.2f} ± {spread:.2f}"
 
 
+# The share of the epochs of the short schedule that rows with `late` have in common, and the rate thereafter.
+EARLY = 0.8
+LATE_RATE = 1e-3
+
 FIVE = {"num_samples": 5}
 EIGHT_OF_EIGHT = {"num_estimates": 8, "num_samples": 8}
 CIWAE = {"beta": 0.05, "num_samples": 64}
 
 ROWS: dict[str, Any] = {
     "vae-mnist": Row("VAE", 86.76, BURDA, 88.26, 300),
-    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, early=True),
-    "iwae-50-mnist": Row("IWAE", 84.78, BURDA, 86.28, 300, {"num_samples": 50}, early=True),
-    "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 300, CIWAE, early=True),
-    "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 300, EIGHT_OF_EIGHT, early=True),
-    "miwae-mnist": Row("MIWAE", 84.97, RAINFORTH, 86.97, 300, EIGHT_OF_EIGHT, early=True),
+    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, late=0.2),
+    "iwae-50-mnist": Row("IWAE", 84.78, BURDA, 86.28, 300, {"num_samples": 50}, late=0.2),
+    "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 300, CIWAE, late=0.2),
+    "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 300, EIGHT_OF_EIGHT, late=0.2),
+    "miwae-mnist": Row("MIWAE", 84.97, RAINFORTH, 86.97, 300, EIGHT_OF_EIGHT, late=0.2),
     "m2-mnist": FewLabels(KINGMA, 0.1197, 0.08),
     "rae-mnist": SampleQuality(GHOSH, epochs=5),
 }
@@ -137,8 +141,7 @@ class Schedule:
 def schedule(name: str, epochs: int, examples: int) -> Schedule:
     """The schedule of that name for so many training examples."""
     if name == "short":
-        steps = math.ceil(examples / 100) * epochs
-        return Schedule(epochs, steps, 100, keras.optimizers.schedules.CosineDecay(2e-3, steps, alpha=0.01))
+        return falling(2e-3, epochs, examples)
     # Burda et al., 2016, section 5: 3^i epochs at the rate 0.001 * 10^(-i / 7), for i = 0 to 7.
     ends = [sum(3**j for j in range(i + 1)) for i in range(8)]
     boundaries = [math.ceil(examples / 20) * end for end in ends[:-1]]
@@ -146,6 +149,12 @@ def schedule(name: str, epochs: int, examples: int) -> Schedule:
     steps = math.ceil(examples / 20) * ends[-1]
     rate = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
     return Schedule(ends[-1], steps, 20, rate)
+
+
+def falling(rate: float, epochs: int, examples: int) -> Schedule:
+    """Batches of 100 at a rate that falls to a hundredth along a cosine."""
+    steps = math.ceil(examples / 100) * epochs
+    return Schedule(epochs, steps, 100, keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01))
 
 
 def fit(
@@ -175,9 +184,13 @@ def build(kind: str, plan: Schedule, annealing: Any, options: Mapping[str, Any])
         annealing=annealing,
         **options,
     )
-    # Epsilon as in the paper.
-    model.compile(optimizer=keras.optimizers.Adam(plan.rate, epsilon=1e-4))
+    model.compile(optimizer=optimizer(plan))
     return model
+
+
+def optimizer(plan: Schedule) -> keras.optimizers.Optimizer:
+    """Adam, with epsilon as in the paper."""
+    return keras.optimizers.Adam(plan.rate, epsilon=1e-4)
 
 
 def begun(
@@ -207,17 +220,17 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     annealing = schedules.Linear(0.0, 1.0, round(warm_up * plan.steps)) if warm_up else 1.0
     state = args.work and args.work / (name if args.seed == 0 else f"{name}-seed-{args.seed}")
     clock = Clock(state and state.parent / f"{state.name}.minutes")
-    early = row.early and args.schedule == "short" and plan.epochs > 1
-    before = plan.epochs - max(1, round(row.late * plan.epochs)) if early else 0
-    minutes = 0.0
-    if before:
+    before, minutes, used = 0, 0.0, row.options
+    if row.late and args.schedule == "short" and plan.epochs > 1:
+        before = round(EARLY * plan.epochs)
         first, minutes = begun(plan, annealing, data.train, before, args)
-        # The same networks, and the same optimizer, which goes on where it is.
-        model = getattr(keras_vae, row.model)(first.encoder, first.decoder, **row.options)
-        model.compile(optimizer=first.optimizer)
+        plan = falling(LATE_RATE, max(1, round(row.late * plan.epochs)), sizes["train"])
+        used = {**row.options, "gradient": "dreg"}
+        model = getattr(keras_vae, row.model)(first.encoder, first.decoder, **used)
+        model.compile(optimizer=optimizer(plan))
     else:
         model = build(row.model, plan, annealing, row.options)
-    fit(model, data.train, plan.epochs, before, state, clock, args)
+    fit(model, data.train, before + plan.epochs, before, state, clock, args)
     if args.save:
         model.save(args.save)
     begin = time.monotonic()
@@ -228,14 +241,14 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     return {
         "row": name,
         "model": row.model,
-        "options": row.options,
+        "options": used,
         "warm_up": warm_up,
         "early": {"model": "IWAE", "options": FIVE, "epochs": before} if before else None,
         "published": row.published,
         "source": row.source,
         "target": row.target,
         "schedule": args.schedule,
-        "epochs": plan.epochs,
+        "epochs": before + plan.epochs,
         "seed": args.seed,
         "num_samples": num_samples,
         "training_minutes": minutes + clock.minutes,

@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,42 @@ KINGMA = "Kingma et al., Semi-supervised Learning with Deep Generative Models, 2
 NUM_SAMPLES = 5000
 
 
+FIVE = {"num_samples": 5}
+EIGHT_OF_EIGHT = {"num_estimates": 8, "num_samples": 8}
+CIWAE = {"beta": 0.05, "num_samples": 64}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a short schedule: a model of the networks that the part before has trained.
+
+    Args:
+        name: rows that have stages of one name and all before in common train them once, with `--work`.
+        model: name of a class of `keras_vae`.
+        options: its arguments.
+        share: of the row's epochs.
+        rate: of Adam, at first.
+        falls: share of the row's epochs over which it falls to a hundredth; `share` if None.
+    """
+
+    name: str
+    model: str
+    options: dict[str, Any]
+    share: float
+    rate: float
+    falls: float | None = None
+
+
+def with_dreg(name: str, model: str, options: Mapping[str, Any], share: float, rate: float) -> Stage:
+    """A stage with doubly reparameterised gradients: of the same bound, with less noise in the encoder's."""
+    return Stage(name, model, {**options, "gradient": "dreg"}, share, rate)
+
+
+# Steps with five samples take a fraction of the time that those with fifty and more do.
+FIRST = Stage("iwae-5-first", "IWAE", FIVE, 0.8, 2e-3, falls=1.0)
+SECOND = with_dreg("iwae-5", "IWAE", FIVE, 0.2, 1e-3)
+
+
 @dataclass(frozen=True)
 class Row:
     """One published test NLL and how to reach it.
@@ -50,14 +86,11 @@ class Row:
         published: test NLL in nats, from `source`.
         source: paper and table.
         target: what the short schedule is to reach, in nats.
-        epochs: epochs of the short schedule's rate.
+        epochs: epochs of the short schedule, those of the last of three stages apart.
         options: arguments of the model.
         warm_up: share of the short schedule over which the weight of the KL rises from 0 to 1. Without, a
             short schedule leaves most latent dimensions unused.
-        late: None, or the short schedule ends otherwise: its first `EARLY` are those of an IWAE of five
-            samples, which take a fraction of the time, and `options` are trained for this share of its epochs
-            thereafter, with doubly reparameterised gradients, at a rate that begins and falls anew. With
-            `--work` the early epochs are trained once for all such rows.
+        stages: of the short schedule; by default the model is trained in one.
     """
 
     model: str
@@ -67,7 +100,7 @@ class Row:
     epochs: int
     options: dict[str, Any] = field(default_factory=dict)
     warm_up: float = 0.25
-    late: float | None = None
+    stages: tuple[Stage, ...] = ()
     # Options of the command line that the row has no use for.
     unused = ()
 
@@ -101,21 +134,19 @@ class Row:
         return f"{statistics.fmean(values):.2f} ± {spread:.2f}"
 
 
-# The share of the epochs of the short schedule that rows with `late` have in common, and the rate thereafter.
-EARLY = 0.8
-LATE_RATE = 1e-3
+def many_samples(name: str, model: str, published: float, source: str, target: float, options: dict) -> Row:
+    """A row whose model goes on from the IWAE of five samples."""
+    stages = (FIRST, SECOND, with_dreg(name, model, options, 0.1, 5e-4))
+    return Row(model, published, source, target, 300, options, stages=stages)
 
-FIVE = {"num_samples": 5}
-EIGHT_OF_EIGHT = {"num_estimates": 8, "num_samples": 8}
-CIWAE = {"beta": 0.05, "num_samples": 64}
 
 ROWS: dict[str, Any] = {
     "vae-mnist": Row("VAE", 86.76, BURDA, 88.26, 300),
-    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, late=0.2),
-    "iwae-50-mnist": Row("IWAE", 84.78, BURDA, 86.28, 300, {"num_samples": 50}, late=0.2),
-    "ciwae-mnist": Row("CIWAE", 84.57, RAINFORTH, 86.57, 300, CIWAE, late=0.2),
-    "piwae-mnist": Row("PIWAE", 84.46, RAINFORTH, 86.46, 300, EIGHT_OF_EIGHT, late=0.2),
-    "miwae-mnist": Row("MIWAE", 84.97, RAINFORTH, 86.97, 300, EIGHT_OF_EIGHT, late=0.2),
+    "iwae-5-mnist": Row("IWAE", 85.54, BURDA, 87.04, 300, FIVE, stages=(FIRST, SECOND)),
+    "iwae-50-mnist": many_samples("iwae-50", "IWAE", 84.78, BURDA, 86.28, {"num_samples": 50}),
+    "ciwae-mnist": many_samples("ciwae", "CIWAE", 84.57, RAINFORTH, 86.57, CIWAE),
+    "piwae-mnist": many_samples("piwae", "PIWAE", 84.46, RAINFORTH, 86.46, EIGHT_OF_EIGHT),
+    "miwae-mnist": many_samples("miwae", "MIWAE", 84.97, RAINFORTH, 86.97, EIGHT_OF_EIGHT),
     "m2-mnist": FewLabels(KINGMA, 0.1197, 0.08),
     "rae-mnist": SampleQuality(GHOSH, epochs=5),
 }
@@ -193,20 +224,38 @@ def optimizer(plan: Schedule) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(plan.rate, epsilon=1e-4)
 
 
-def begun(
-    plan: Schedule, annealing: Any, data: Any, epochs: int, args: argparse.Namespace
-) -> tuple[keras.Model, float]:
-    """The IWAE of five samples after the first epochs of a schedule, and the minutes that they took."""
-    state = args.work and args.work / f"begun-{epochs}-of-{plan.epochs}-seed-{args.seed}"
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, the epochs and the minutes that it took."""
+
+    model: keras.Model
+    epochs: int
+    minutes: float
+
+
+def in_stages(
+    stages: Sequence[Stage], epochs: int, data: Any, examples: int, annealing: Any, args: argparse.Namespace
+) -> Trained:
+    """Trains the model of the last stage, and those before it where `--work` does not hold them yet."""
+    *before, stage = stages
+    own = max(1, round(stage.share * epochs))
+    state = args.work and args.work / f"{stage.name}-of-{epochs}-seed-{args.seed}"
+    kept = state and state.parent / f"{state.name}.keras"
     clock = Clock(state and state.parent / f"{state.name}.minutes")
-    trained = state and state.parent / f"{state.name}.keras"
-    if trained and trained.exists():
-        return keras.saving.load_model(trained), clock.minutes
-    model = build("IWAE", plan, annealing, FIVE)
-    fit(model, data, epochs, 0, state, clock, args)
-    if trained:
-        model.save(trained)
-    return model, clock.minutes
+    first = in_stages(before, epochs, data, examples, annealing, args) if before else Trained(None, 0, 0.0)
+    if kept and kept.exists():
+        return Trained(keras.saving.load_model(kept), first.epochs + own, first.minutes + clock.minutes)
+    falls = max(1, round((stage.falls or stage.share) * epochs))
+    plan = falling(stage.rate, falls, examples)
+    if first.model is None:
+        model = build(stage.model, plan, annealing, stage.options)
+    else:
+        model = getattr(keras_vae, stage.model)(first.model.encoder, first.model.decoder, **stage.options)
+        model.compile(optimizer=optimizer(plan))
+    fit(model, data, first.epochs + own, first.epochs, state, clock, args)
+    if kept:
+        model.save(kept)
+    return Trained(model, first.epochs + own, first.minutes + clock.minutes)
 
 
 def run(name: str, row: Row, args: argparse.Namespace) -> dict:
@@ -218,19 +267,16 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     data = datasets.load("mnist", batch_size=plan.batch_size, **options)
     warm_up = row.warm_up if args.schedule == "short" else 0.0
     annealing = schedules.Linear(0.0, 1.0, round(warm_up * plan.steps)) if warm_up else 1.0
-    state = args.work and args.work / (name if args.seed == 0 else f"{name}-seed-{args.seed}")
-    clock = Clock(state and state.parent / f"{state.name}.minutes")
-    before, minutes, used = 0, 0.0, row.options
-    if row.late and args.schedule == "short" and plan.epochs > 1:
-        before = round(EARLY * plan.epochs)
-        first, minutes = begun(plan, annealing, data.train, before, args)
-        plan = falling(LATE_RATE, max(1, round(row.late * plan.epochs)), sizes["train"])
-        used = {**row.options, "gradient": "dreg"}
-        model = getattr(keras_vae, row.model)(first.encoder, first.decoder, **used)
-        model.compile(optimizer=optimizer(plan))
+    stages = row.stages if args.schedule == "short" and plan.epochs > 1 else ()
+    if stages:
+        done = in_stages(stages, plan.epochs, data.train, sizes["train"], annealing, args)
     else:
+        state = args.work and args.work / (name if args.seed == 0 else f"{name}-seed-{args.seed}")
+        clock = Clock(state and state.parent / f"{state.name}.minutes")
         model = build(row.model, plan, annealing, row.options)
-    fit(model, data.train, before + plan.epochs, before, state, clock, args)
+        fit(model, data.train, plan.epochs, 0, state, clock, args)
+        done = Trained(model, plan.epochs, clock.minutes)
+    model = done.model
     if args.save:
         model.save(args.save)
     begin = time.monotonic()
@@ -241,17 +287,17 @@ def run(name: str, row: Row, args: argparse.Namespace) -> dict:
     return {
         "row": name,
         "model": row.model,
-        "options": used,
+        "options": row.options,
         "warm_up": warm_up,
-        "early": {"model": "IWAE", "options": FIVE, "epochs": before} if before else None,
+        "stages": [asdict(stage) for stage in stages],
         "published": row.published,
         "source": row.source,
         "target": row.target,
         "schedule": args.schedule,
-        "epochs": before + plan.epochs,
+        "epochs": done.epochs,
         "seed": args.seed,
         "num_samples": num_samples,
-        "training_minutes": minutes + clock.minutes,
+        "training_minutes": done.minutes,
         "evaluation_minutes": (time.monotonic() - begin) / 60,
         "nll": -report.log_likelihood.mean,
         "nll_standard_error": report.log_likelihood.standard_error,

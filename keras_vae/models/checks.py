@@ -1,7 +1,8 @@
 """What a model checks before it computes."""
 
 import inspect
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -13,7 +14,8 @@ from keras_vae.errors import invalid, lookup
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.support import REAL, Support
 from keras_vae.models.conditions import Condition, takes_condition
-from keras_vae.priors import Bernoulli, Prior, StandardNormal
+from keras_vae.objectives.objective import Objective
+from keras_vae.priors import Bernoulli, GraphicalModel, Prior, StandardNormal
 
 tfd = tfp.distributions
 
@@ -69,6 +71,19 @@ def check_networks(encoder: Any, decoder: Any, prior: Any, condition: Condition 
     _check_one_per_example("decoder", p)
     is_binary = isinstance(getattr(q, "distribution", q), tfd.Bernoulli)
     return Shapes(data_shape, latent_shape, is_binary)
+
+
+def check_belief(prior: Prior | None, objective: Objective) -> None:
+    """Raises for a prior with a distribution of its parameters that training would leave as it is."""
+    learns = isinstance(prior, GraphicalModel) and prior.has_belief and prior.trainable
+    if learns and not objective.takes_natural_steps:
+        raise invalid(
+            "prior",
+            f"one that {type(objective).__name__} can train",
+            f"{type(prior).__name__}, whose parameters learn by natural gradient steps",
+            "Use StructuredVAE, or the version of this prior whose parameters are weights. To keep a trained "
+            "one as it is, set `prior.trainable = False`.",
+        )
 
 
 def check_features(features: keras.Model, shape: tuple) -> tuple:
@@ -185,16 +200,23 @@ def last_layer(network: keras.layers.Layer) -> keras.layers.Layer:
 _NOT_DATA = (list, tuple, dict, str, bytes, int, float, tf.RaggedTensor, tf.SparseTensor)
 
 
-def check_data(name: str, data: Any, shape: tuple, support: Support) -> Any:
+def check_data(name: str, data: Any, shape: tuple, support: Support, first: Any = None) -> Any:
     """Holds training data against the model before anything is computed.
 
     Arrays are read whole; of a `tf.data.Dataset`, the element's specification and the first batch, which a
-    source that counts its passes will notice; other sources (generators, `PyDataset`) are left to Keras.
+    source that counts its passes will notice; of other sources the first batch.
+
+    Args:
+        name: the argument's name.
+        data: what the caller passed.
+        shape: of an example.
+        support: the values that x may have.
+        first: the first batch of a generator, see `peek`.
 
     Returns:
-        The first batch of a `tf.data.Dataset` whose examples are not in memory; None of other data.
+        The first batch where the examples are not in memory; None of other data.
     """
-    batch = None
+    batch = first
     if isinstance(data, tf.data.Dataset):
         _check_spec(name, data.element_spec, shape)
         # Data in memory are looked at there: a batch taken beforehand would shift the draws of the passes.
@@ -206,6 +228,11 @@ def check_data(name: str, data: Any, shape: tuple, support: Support) -> Any:
         if first is None:
             raise invalid(name, "at least one batch", "an empty tf.data.Dataset")
         data = keras.utils.unpack_x_y_sample_weight(first)[0].numpy()
+    elif isinstance(data, keras.utils.PyDataset):
+        batch = data[0]
+        data = keras.utils.unpack_x_y_sample_weight(batch)[0]
+    elif first is not None:
+        data = keras.utils.unpack_x_y_sample_weight(first)[0]
     if isinstance(data, _NOT_DATA) or data is None:
         raise invalid(
             name,
@@ -218,6 +245,28 @@ def check_data(name: str, data: Any, shape: tuple, support: Support) -> Any:
     if isinstance(data, np.ndarray):
         _check_array(name, data, shape, support)
     return batch
+
+
+def peek(name: str, data: Any) -> tuple[Any, Any]:
+    """Data, and the first batch of a generator, which is then one that gives the same; None of other data.
+
+    Raises:
+        ValueError: for a generator that gives nothing, or no tuples, as Keras takes them.
+    """
+    if not isinstance(data, types.GeneratorType):
+        return data, None
+    first = next(data, None)
+    if first is None:
+        raise invalid(name, "at least one batch", "a generator that gives nothing, or is used up")
+    if not isinstance(first, tuple):
+        expected = "a generator of tuples: (x,), (x, y) or (x, y, sample_weight)"
+        raise invalid(name, expected, f"one of {type(first).__name__}")
+    return _again(first, data), first
+
+
+def _again(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
 
 
 def check_lengths(data: dict[str, Any]) -> None:

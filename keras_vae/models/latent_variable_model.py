@@ -68,6 +68,7 @@ class LatentVariableModel(ResidentTrainer):
             raise invalid("objective", "a keras_vae.objectives.Objective", objective)
         condition = condition_of(encoder, decoder, prior)
         shapes = checks.check_networks(encoder, decoder, prior, condition)
+        checks.check_belief(prior, objective)
         self.encoder, self.decoder, self.objective = encoder, decoder, objective
         self.condition = condition
         # What training asks of y.

@@ -345,12 +345,14 @@ class ResidentTrainer(keras.Model):
         self._assert_compile_called("fit")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
-        y = self._check(x, y, sample_weight, batch_size)
-        if self.labels is not None:
-            self.labels.check_known(x, y, batch_size)
+        x, first = checks.peek("x", x)
+        y = self._check(x, y, sample_weight, batch_size, purpose="fit", first=first)
         if validation_data is not None:
+            validation_data, first = checks.peek("validation_data", validation_data)
             held_x, held_y, held_weight = _unpack(validation_data)
-            held_y = self._check(held_x, held_y, held_weight, validation_batch_size, name="validation_data")
+            held_y = self._check(
+                held_x, held_y, held_weight, validation_batch_size, name="validation_data", first=first
+            )
             if held_y is not None:
                 validation_data = keras.utils.pack_x_y_sample_weight(held_x, held_y, held_weight)
         with self._steps(callbacks, steps_per_epoch, validation_steps):
@@ -408,7 +410,8 @@ class ResidentTrainer(keras.Model):
         within_fit = kwargs.get("_use_cached_eval_dataset", False)
         with nullcontext() if within_fit else self._steps(callbacks, steps):
             if not isinstance(x, ResidentAdapter) and not within_fit:
-                y = self._check(x, y, sample_weight, batch_size)
+                x, first = checks.peek("x", x)
+                y = self._check(x, y, sample_weight, batch_size, first=first)
                 held = None
                 if steps is None and not kwargs:
                     held = self._resident(x, y, sample_weight, batch_size, shuffle=False)
@@ -436,7 +439,8 @@ class ResidentTrainer(keras.Model):
 
         Of a conditional model, of `(x, y)`.
         """
-        self._check(*self._pair(x), training=False)
+        x, first = checks.peek("x", x)
+        self._check(*self._pair(x), purpose="outputs", first=first)
         return super().predict(x, *args, **kwargs)
 
     @falls_back
@@ -451,7 +455,7 @@ class ResidentTrainer(keras.Model):
 
     @falls_back
     def predict_on_batch(self, x: Any) -> Any:
-        self._check(*self._pair(x), training=False)
+        self._check(*self._pair(x), purpose="outputs")
         return super().predict_on_batch(x)
 
     def _check(
@@ -461,21 +465,25 @@ class ResidentTrainer(keras.Model):
         sample_weight: Any = None,
         batch_size: int | None = None,
         name: str = "x",
-        training: bool = True,
+        purpose: str = "loss",
+        first: Any = None,
     ) -> Any:
         """Holds data against the model; returns the labels to go with them.
 
         Args:
-            training: whether for a loss, which may ask for labels that no network takes.
+            purpose: "fit"; "loss", which may ask for labels that no network takes; or "outputs".
+            first: the first batch of a generator.
         """
         if batch_size is not None:
             check_count("batch_size", batch_size)
-        first = checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder))
+        first = checks.check_data(name, x, self.data_shape, checks.support_of(self.decoder), first)
         first_x, first_y, _ = keras.utils.unpack_x_y_sample_weight(first)
-        labels = self.labels if training else self.condition
+        labels = self.condition if purpose == "outputs" else self.labels
         if labels is not None:
             labels.check_data(x, y, first_y)
-        if training and first_x is not None:
+            if purpose == "fit":
+                labels.check_known(x, y, batch_size, first_y)
+        if purpose != "outputs" and first_x is not None:
             self.objective.check_batch_size(len(first_x))
         given = {"x": x, "y": y, "sample_weight": sample_weight}
         given = {key: value for key, value in given.items() if value is not None}

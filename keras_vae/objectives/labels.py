@@ -1,5 +1,6 @@
 """What y is: a condition of the networks, or classes, known for some examples and not for others."""
 
+import types
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -81,12 +82,12 @@ class Condition:
         self._check_shape(tuple(spec.shape), name)
 
     def check_data(self, x: Any, y: Any, first: Any = None) -> None:
-        """The same for what `fit` is given: arrays x and y, or x a `tf.data.Dataset` or `PyDataset` of both.
+        """The same for what `fit` is given: arrays x and y, or x a data set or generator of both.
 
-        Generators are left to Keras.
+        What only Keras knows, such as loaders of other libraries, is left to it.
 
         Args:
-            first: labels of the first batch of a data set whose examples are not in memory, where it has any.
+            first: labels of the first batch of x whose examples are not in memory, where it has any.
         """
         if isinstance(x, tf.data.Dataset):
             spec = x.element_spec
@@ -98,23 +99,33 @@ class Condition:
                 self.check(stored)
             elif first is not None:
                 self.check(first)
-                self._check_any_known(first)
-        elif isinstance(x, keras.utils.PyDataset):
-            y = keras.utils.unpack_x_y_sample_weight(x[0])[1]
+        elif isinstance(x, np.ndarray | tf.Tensor):
             if y is not None:
                 self.check(y)
-                self._check_any_known(y)
-        elif not isinstance(x, np.ndarray | tf.Tensor):
+        elif isinstance(x, keras.utils.PyDataset | types.GeneratorType):
+            y = first
+            if y is not None:
+                self.check(y)
+        else:
             return
-        elif y is not None:
-            self.check(y)
         if y is None and self.required:
             raise self._missing("y")
 
-    def check_known(self, x: Any, y: Any, batch_size: int | None) -> None:
-        """Raises where labels are asked for and all are unknown; warns where many batches will have none."""
+    def check_known(self, x: Any, y: Any, batch_size: int | None, first: Any = None) -> None:
+        """What `fit` asks beyond `check_data`, for the same arguments: that some classes are known.
+
+        Raises where labels are asked for and all are unknown; warns where many batches will have none, or
+        where the first has none of batches that nobody has counted.
+        """
+        if not self.unknown:
+            return
         stored = _stored_labels(x) if isinstance(x, tf.data.Dataset) else y
-        if not self.unknown or stored is None:
+        if stored is None:
+            if first is not None and self.required and not np.any(np.asarray(first) != UNLABELLED):
+                warnings.warn(
+                    f"The first batch has no labelled example and teaches the classifier nothing. {_MIXED}",
+                    stacklevel=5,
+                )
             return
         share = float(np.mean(np.asarray(stored) != UNLABELLED))
         if share == 0.0 and self.required:
@@ -124,14 +135,6 @@ class Condition:
             warnings.warn(
                 f"Of {size} examples in a batch, {share * size:.2g} have a label on average, so that most "
                 f"batches have none and teach the classifier nothing. {_MIXED}",
-                stacklevel=4,
-            )
-
-    def _check_any_known(self, y: Any) -> None:
-        """Warns where the first of batches that nobody has counted has no label."""
-        if self.unknown and self.required and not np.any(np.asarray(y) != UNLABELLED):
-            warnings.warn(
-                f"The first batch has no example with a label, and teaches the classifier nothing. {_MIXED}",
                 stacklevel=5,
             )
 

@@ -39,6 +39,7 @@ class Objective(keras.layers.Layer):
             posterior that is not reparameterised; False for objectives that see to those themselves.
         labels: what y must be, for objectives that learn from classes; None for those that do not.
         features: a trained encoder whose draws all networks read in the place of x; or None.
+        takes_natural_steps: whether training improves what a prior believes of its parameters.
 
     Args:
         num_samples: an integer >= 1.
@@ -52,6 +53,7 @@ class Objective(keras.layers.Layer):
     differentiates_draws: bool = True
     labels: Condition | None = None
     features: keras.Model | None = None
+    takes_natural_steps: bool = False
 
     def __init__(self, num_samples: int = 1, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)

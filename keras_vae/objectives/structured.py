@@ -34,6 +34,8 @@ class StructuredELBO(ELBO):
     and fast inference, 2016, Eq. 8 and Proposition 4.1.
     """
 
+    takes_natural_steps = True
+
     def __init__(
         self,
         num_samples: int = 1,

@@ -56,6 +56,8 @@ class BayesianGaussianMixtureGraph(GaussianMixtureGraph):
     q(theta), could lead to parameters of no distribution.
     """
 
+    has_belief = True
+
     def __init__(
         self,
         event_shape: Shape,

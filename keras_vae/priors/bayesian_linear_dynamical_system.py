@@ -62,6 +62,8 @@ class BayesianLinearDynamicalSystem(LinearDynamicalSystem):
     `BayesianGaussianMixtureGraph`.
     """
 
+    has_belief = True
+
     def __init__(
         self,
         event_shape: Shape,

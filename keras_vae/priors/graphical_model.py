@@ -22,7 +22,12 @@ class GraphicalModel(Prior):
 
     Reference: Johnson et al., Composing graphical models with neural networks for structured representations
     and fast inference, 2016.
+
+    Attributes:
+        has_belief: whether it holds such a q(theta), which natural gradient steps alone improve.
     """
+
+    has_belief = False
 
     def posterior(self, potentials: tfd.Distribution) -> tfd.Distribution:
         """q(z|x), batch shape `[B]`, of independent normal potentials with that batch shape."""

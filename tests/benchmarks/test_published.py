@@ -90,10 +90,12 @@ def test_rows_that_begin_alike_begin_once(monkeypatch, tmp_path):
             [row, "--epochs", "10", "--num-samples", "2", "--work", str(tmp_path), "--json", str(file)]
         )
         measured = json.loads(file.read_text())
-        assert measured["early"] == {"model": "IWAE", "options": {"num_samples": 5}, "epochs": 8}
-        clocks = [tmp_path / "begun-8-of-10-seed-0.minutes", tmp_path / f"{row}.minutes"]
+        names = ["iwae-5-first", "iwae-5", "ciwae"][: len(measured["stages"])]
+        assert [stage["name"] for stage in measured["stages"]] == names
+        clocks = [tmp_path / f"{name}-of-10-seed-0.minutes" for name in names]
         assert measured["training_minutes"] == pytest.approx(sum(float(one.read_text()) for one in clocks))
-    assert trained == [("IWAE", 5, 0, 8), ("IWAE", 5, 8, 10), ("CIWAE", 64, 8, 10)]
+        assert measured["epochs"] == {"iwae-5-mnist": 10, "ciwae-mnist": 11}[row]
+    assert trained == [("IWAE", 5, 0, 8), ("IWAE", 5, 8, 10), ("CIWAE", 64, 10, 11)]
 
 
 def test_few_labels_are_trained_and_tested(monkeypatch, tmp_path):

@@ -151,8 +151,12 @@ def test_labels_of_data_sets_are_looked_at_before_training():
             model.fit(tf.data.Dataset.from_tensor_slices((x, labels)).batch(3), verbose=0)
         with pytest.raises(ValueError, match=f"values from {wrong}"):
             model.fit(Batches(x, labels), verbose=0)
+        with pytest.raises(ValueError, match=f"values from {wrong}"):
+            model.fit((batch for batch in [(x, labels)]), verbose=0)
     with pytest.raises(ValueError, match="second argument of fit"):
         model.fit(Batches(x), verbose=0)
+    with pytest.raises(ValueError, match="second argument of fit"):
+        model.fit((batch for batch in [(x,)]), verbose=0)
     assert int(model.step) == 0
 
 

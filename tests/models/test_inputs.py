@@ -1,5 +1,7 @@
 """The kinds of data that `fit`, `evaluate` and their like take."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -53,6 +55,7 @@ INPUTS = {
     "PyDataset": lambda: ((Batches(X, Y),), {}),
     "PyDataset without labels": lambda: ((Batches(X),), {}),
     "generator": lambda: ((generator(),), {"steps_per_epoch": 2}),
+    "generator that ends": lambda: (((batch for batch in itertools.islice(generator(), 2)),), {}),
 }
 
 
@@ -104,6 +107,49 @@ def test_estimates_take_every_type_of_number(dtype):
     np.testing.assert_allclose(model.elbo(x, seed=seed), expected[0], rtol=1e-6)
     np.testing.assert_allclose(model.reconstruct(x), expected[1], rtol=1e-6)
     np.testing.assert_allclose(model.predict(x, verbose=0), expected[1], rtol=1e-5)
+
+
+WRONG = {
+    "shape": (X[:, :-1], r"shape \[batch\]"),
+    "NaN": (np.full_like(X, np.nan), "NaN or infinity"),
+    "dtype": (X.astype(str), "numbers"),
+}
+
+
+@named(WRONG)
+@pytest.mark.parametrize("kind", [Batches, lambda x: ((x,) for _ in range(2))])
+def test_the_first_of_other_batches_is_checked_before_training(kind, make):
+    x, message = make
+    model = compiled()
+    for call in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match=rf"argument `x`.*{message}"):
+            call(kind(x), verbose=0)
+    with pytest.raises(ValueError, match=rf"argument `validation_data`.*{message}"):
+        model.fit(X, validation_data=kind(x), verbose=0)
+    assert int(model.step) == 0
+
+
+def test_a_generator_must_give_tuples_and_something():
+    model = compiled()
+    with pytest.raises(ValueError, match=r"a generator of tuples.*one of ndarray"):
+        model.fit((x for x in [X]), verbose=0)
+    with pytest.raises(ValueError, match="gives nothing, or is used up"):
+        model.fit((x for x in []), verbose=0)
+
+
+def test_no_batch_of_a_generator_is_lost():
+    model = compiled()
+    expected = model.predict(X, verbose=0)
+    batches = ((X[start : start + BATCH],) for start in range(0, len(X), BATCH))
+    np.testing.assert_array_equal(model.predict(batches, verbose=0), expected)
+    kl = model.evaluate(X, verbose=0, return_dict=True)["kl"]
+    found = model.evaluate(((X[i : i + BATCH],) for i in (0, BATCH)), verbose=0, return_dict=True)
+    assert found["kl"] == pytest.approx(kl, rel=1e-6)
+    held_out = ((X[i : i + BATCH],) for i in (0, BATCH))
+    history = fit(model, X, **ARRAY, validation_data=held_out, epochs=1)
+    assert history["val_kl"][0] == pytest.approx(
+        model.evaluate(X, verbose=0, return_dict=True)["kl"], rel=1e-5
+    )
 
 
 HELD_OUT = data(10, seed=1)

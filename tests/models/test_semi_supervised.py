@@ -1,5 +1,7 @@
 """The semi-supervised models, against a mixture whose p(x), p(x, y) and p(y|x) are known."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -285,5 +287,10 @@ def test_batches_mostly_without_labels_are_warned_about(eagerly):
     with pytest.warns(UserWarning, match="have a label on average"):
         model.fit(data(400), y, batch_size=40, verbose=0)
     batches = tf.data.Dataset.from_tensor_slices((data(40), np.full(40, -1))).batch(20)
-    with pytest.warns(UserWarning, match="first batch has no example with a label"):
+    with pytest.warns(UserWarning, match="first batch has no labelled example") as told:
         model.fit(batches, verbose=0)
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        # It is training that such batches would teach nothing.
+        warnings.simplefilter("error")
+        model.evaluate(batches, verbose=0)

@@ -245,6 +245,17 @@ def test_only_graphical_models_fit():
         model(PRIORS["mixture"]()).fit_prior(X)
 
 
+@WITH_BELIEFS
+def test_a_belief_is_no_prior_of_models_that_would_not_move_it(build):
+    graph = build()
+    encoder, decoder = model(graph).encoder, model(graph).decoder
+    with pytest.raises(ValueError, match=r"argument `prior`.*ELBO can train.*StructuredVAE"):
+        keras_vae.VAE(encoder, decoder, prior=graph)
+    # One that has been trained may stay as it is.
+    graph.trainable = False
+    keras_vae.VAE(encoder, decoder, prior=graph)
+
+
 def test_potentials_must_be_independent_normals():
     posterior = layers.MultivariateNormalTriL(D)
     encoder = keras.Sequential([keras.Input((5,)), keras.layers.Dense(posterior.num_params), posterior])

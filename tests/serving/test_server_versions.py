@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_vae.serving.server.folders import versions_in
 from keras_vae.serving.server.loaded_model import LoadedModel
@@ -154,7 +156,6 @@ def _truncate(folder):
 
 
 def _without_tag(folder):
-    from tensorflow.core.protobuf import saved_model_pb2
 
     content = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     content.meta_graphs[0].meta_info_def.tags[:] = ["train"]
@@ -186,6 +187,17 @@ def test_a_broken_version_ends_with_its_reason_and_the_old_one_serves_on(models,
     assert (failed.version, failed.state) == (2, State.END)
     assert failed.code is not Code.OK and failed.message
     assert (old.version, old.state, scale_of(versions)) == (1, State.AVAILABLE, 1)
+
+
+def test_a_model_written_as_text_is_served(models, home, make):
+    publish(models, home, 1)
+    binary = home / "1" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(binary.read_bytes())
+    (home / "1" / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+    binary.unlink()
+    versions = make()
+    versions.start()
+    assert states(versions) == {1: State.AVAILABLE} and scale_of(versions) == 1
 
 
 def test_a_model_without_signatures_cannot_be_served(home, make):

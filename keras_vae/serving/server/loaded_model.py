@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from keras_vae.serving.wire.signature_specs import is_by_rows, specs_of
@@ -85,7 +86,7 @@ class LoadedModel:
     """A loaded SavedModel.
 
     Args:
-        folder: the folder of one version, which holds `saved_model.pb`.
+        folder: the folder of one version, which holds `saved_model.pb` or, as text, `saved_model.pbtxt`.
 
     Attributes:
         model: what `tf.saved_model.load` gave.
@@ -110,9 +111,13 @@ class LoadedModel:
 
 
 def _signature_defs(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
-    """The signatures of the graph to be served, as `saved_model.pb` holds them."""
+    """The signatures of the graph to be served, as its file holds them."""
     saved_model = saved_model_pb2.SavedModel()
-    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    binary, text = folder / "saved_model.pb", folder / "saved_model.pbtxt"
+    if text.exists() and not binary.exists():
+        text_format.Parse(text.read_bytes(), saved_model)
+    else:
+        saved_model.ParseFromString(binary.read_bytes())
     for graph in saved_model.meta_graphs:
         if SERVE in graph.meta_info_def.tags:
             return dict(graph.signature_def)

@@ -14,7 +14,12 @@ def evaluate(
     num_samples: Annotated[
         int, typer.Option("--num-samples", help="Draws per example for the log-likelihood.", min=1)
     ] = steps.NUM_SAMPLES,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="train, validation or test.", show_default="the last of these that there is"
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", help="Examples at once.", show_default="the library's", min=1),

@@ -1,6 +1,7 @@
 """What commands share: a step of the library and the lines it prints."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,26 +25,32 @@ def train(config: RunConfig, folder: Path, overwrite: bool, verbose: int | None 
     if verbose is None:
         # A bar redraws itself, which log files keep in full.
         verbose = 1 if sys.stdout.isatty() else 2
+    began = time.time()
     try:
         return runs.train(config, folder, overwrite=overwrite, verbose=verbose)
     except KeyboardInterrupt:
-        _tell_what_is_left(folder)
+        _tell_what_is_left(folder, began)
         raise
 
 
-def _tell_what_is_left(folder: Path) -> None:
+def _tell_what_is_left(folder: Path, began: float) -> None:
     try:
-        epochs = len(Run.open(folder).history()["epoch"])
-    except (ValueError, KeyError):
-        typer.echo("\nNo epoch was finished.", err=True)
-    else:
+        run = Run.open(folder)
+        epochs = len(run.history()["epoch"])
+        # A run that was to be replaced is back in its place.
+        finished = run.history_path.stat().st_mtime >= began
+    except (OSError, ValueError, KeyError):
+        finished = False
+    if finished:
         typer.echo(f"\n{folder} holds the first {epochs} epochs, model included.", err=True)
+    else:
+        typer.echo("\nNo epoch was finished.", err=True)
 
 
 def evaluate(
     run: Run,
     num_samples: int = NUM_SAMPLES,
-    split: str = "test",
+    split: str | None = None,
     batch_size: int | None = None,
     seed: int = 0,
     data_dir: str | None = None,
@@ -64,7 +71,7 @@ def evaluate(
             progress=progress,
         )
     typer.echo(f"\n{report}\n")
-    typer.echo(f"Metrics: {run.folder / 'metrics.json'}")
+    typer.echo(f"Metrics of the {run.metrics()['split']} split: {run.folder / 'metrics.json'}")
 
 
 @contextmanager

@@ -78,12 +78,7 @@ def linear_probe(
         )
     x, y = _examples(model, "x", x, "y", y)
     x_test, y_test = _examples(model, "x_test", x_test, "y_test", y_test)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise invalid("y", "two classes or more", f"class {classes[0]} only")
-    unseen = np.setdiff1d(y_test, classes)
-    if len(unseen):
-        raise invalid("y_test", "classes that y has too", f"class {unseen[0]}, which y lacks")
+    check_classes("y", y, "y_test", y_test)
     codes, codes_test = (_codes(model, data, batch_size) for data in (x, x_test))
 
     # Here, since importing it takes a second.
@@ -94,6 +89,16 @@ def linear_probe(
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_MOST_ITERATIONS))
     probe.fit(codes, y)
     return Statistic.of(probe.predict(codes_test) == y_test)
+
+
+def check_classes(name: str, y: np.ndarray, test_name: str, y_test: np.ndarray) -> None:
+    """Raises the `ValueError` for labels that no probe can learn from, or be tested on."""
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise invalid(name, "two classes or more", f"class {classes[0]} only")
+    unseen = np.setdiff1d(y_test, classes)
+    if len(unseen):
+        raise invalid(test_name, f"classes that {name} has too", f"class {unseen[0]}, which {name} lacks")
 
 
 def _examples(

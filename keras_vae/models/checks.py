@@ -158,7 +158,7 @@ def check_arguments(cls: type, arguments: Iterable[str], options: Iterable[str])
 def argument_names(cls: type, options: Iterable[str]) -> set[str]:
     """What `cls.create` takes beside the axes, where its network takes these options."""
     own = set(inspect.signature(cls).parameters) - {"encoder", "decoder", "kwargs"}
-    return {*own, "prior", "objective", "seed", "name", "dtype", *options}
+    return {*own, "prior", "seed", "name", "dtype", *options}
 
 
 def as_float(x: Any) -> tf.Tensor:

@@ -483,8 +483,10 @@ class ResidentTrainer(keras.Model):
             labels.check_data(x, y, first_y)
             if purpose == "fit":
                 labels.check_known(x, y, batch_size, first_y)
-        if purpose != "outputs" and first_x is not None:
-            self.objective.check_batch_size(len(first_x))
+        if purpose != "outputs":
+            rows = _rows_of_batch(x, first_x, batch_size)
+            if rows is not None:
+                self.objective.check_batch_size(rows)
         given = {"x": x, "y": y, "sample_weight": sample_weight}
         given = {key: value for key, value in given.items() if value is not None}
         if not all(map(_is_array, given.values())):
@@ -701,6 +703,16 @@ def _follows_batches(callback: Any) -> bool:
 def _overrides(callback: Any, name: str, plain: type) -> bool:
     method = getattr(callback, name, None)
     return method is not None and getattr(method, "__func__", method) is not getattr(plain, name)
+
+
+def _rows_of_batch(x: Any, first: Any, batch_size: int | None) -> int | None:
+    """The examples of a full batch; None where nobody knows."""
+    if first is not None:
+        return len(first)
+    if _is_array(x):
+        return min(len(x), 32 if batch_size is None else batch_size)
+    source = getattr(x, "resident", None)
+    return None if source is None else min(len(source.x), source.batch_size)
 
 
 def _unpack(data: Any) -> tuple[Any, Any, Any]:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_vae.errors import invalid, lookup
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from keras_vae.layers.distribution_layer import DistributionLayer
 
 # The data that a likelihood's support asks for, where the config leaves the scale open.
+_OWN_OPTION = {
+    "latent_size": "Set `latent_size` of the model: --latent-size.",
+    "network": "Set `network` of the model: --network.",
+    "likelihood": "Set `likelihood` of the model: --likelihood.",
+    "posterior": "Set `posterior` of the model: --posterior.",
+    "input_shape": "It is the data's.",
+}
 _SCALE_OF_SUPPORT = {"bytes": "bytes", "counts": "bytes"}
 
 
@@ -80,6 +87,8 @@ def num_classes(config: RunConfig, splits: "Splits") -> int | None:
     """
     if not takes_labels(config):
         return None
+    if splits.num_classes is not None:
+        return splits.num_classes
     labels = splits.arrays("train")[1]
     if labels is None:
         raise invalid("dataset", "a data set with labels, for this model", config.dataset.name)
@@ -140,6 +149,10 @@ def build_model(
     chosen = config.model
     kind: Any = lookup("model", chosen.name, model_names())
     options = dict(chosen.options)
+    for name in options.keys() & _OWN_OPTION:
+        raise invalid("option", "none that the config names elsewhere", name, _OWN_OPTION[name])
+    if not isinstance(options.get("network_options") or {}, Mapping):
+        raise invalid("network_options", "an object of names and values", options["network_options"])
     if num_examples is not None and "dataset_size" in inspect.signature(kind).parameters:
         options.setdefault("dataset_size", num_examples)
     if num_classes is not None and takes_labels(config):

@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 
 def evaluate(
     run: Run,
-    split: str = "test",
+    split: str | None = None,
     *,
     num_samples: int = 500,
     batch_size: int | None = None,
@@ -31,7 +31,7 @@ def evaluate(
 
     Args:
         run: the `Run`.
-        split: "train", "validation" or "test".
+        split: "train", "validation" or "test"; by default the last of these that there is.
         num_samples: draws per example for the log-likelihood.
         batch_size: examples at once; `evaluation.evaluate`'s default if None.
         seed: of the draws: the same seed gives the same figures.
@@ -47,12 +47,20 @@ def evaluate(
     from keras_vae import evaluation
 
     model = run.load_model()
-    x, y = examples(load_data(run.config, data_dir), split)
+    run.check_writable()
+    splits = load_data(run.config, data_dir)
+    split = last_split(splits) if split is None else split
+    x, y = examples(splits, split)
     chosen: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
     chosen["y"] = given(model, y)
     report = evaluation.evaluate(model, x, num_samples=num_samples, seed=seed, progress=progress, **chosen)
     run.write_metrics({"split": split, **report.to_dict()})
     return report
+
+
+def last_split(splits: "Splits") -> str:
+    """The split that is furthest from training: the test's, or of data without one the validation's, ...."""
+    return next(name for name in reversed(SPLITS) if getattr(splits, name) is not None)
 
 
 def examples(splits: "Splits", split: str, most: int | None = None) -> "tuple[np.ndarray, np.ndarray | None]":

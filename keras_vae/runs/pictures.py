@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_vae.runs.building import load_data
-from keras_vae.runs.evaluating import SPLITS, examples, given
+from keras_vae.runs.evaluating import examples, given, last_split
 from keras_vae.runs.run import Run
 from keras_vae.runs.sampling import every_class
 
@@ -83,7 +83,7 @@ def _scene(run: Run, data_dir: str | None) -> Scene:
 
     model = run.load_model()
     splits = load_data(run.config, data_dir)
-    split = next(name for name in reversed(SPLITS) if getattr(splits, name) is not None)
+    split = last_split(splits)
     x, y = examples(splits, split, MOST_EXAMPLES)
     condition = given(model, y)
     if y is None and split != "train":

@@ -2,13 +2,15 @@
 
 import math
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_vae.runs.config import RunConfig
-from keras_vae.runs.run import Run
+from keras_vae.runs.run import Run, SetAside, check_free
 
 # Seconds between two writes of the model; what shorter epochs leave waits in memory. The first epoch's is
 # written at once.
@@ -18,9 +20,10 @@ SAVE_EVERY = 10.0
 class RunRecorder(keras.callbacks.Callback):
     """Makes the run folder when training begins and writes history and model at the end of each epoch.
 
-    The folder is made no earlier, so that a model or data that do not fit leave nothing behind. Call `close`
-    when `fit` is over, however it ended: it writes the model of the last finished epoch where that was still
-    held in memory.
+    The folder is made no earlier, so that a model or data that do not fit leave nothing behind. A run that it
+    replaces waits beside until there is a model. Call `close` when `fit` is over, however it ended: it writes
+    the model of the last finished epoch where that was still held in memory; without any, it puts the former
+    run back, and leaves nothing behind where no step was made.
 
     Args:
         folder, config, overwrite: see `Run.create`.
@@ -30,6 +33,9 @@ class RunRecorder(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.config, self.overwrite = folder, config, overwrite
         self.run: Run | None = None
+        self._former: SetAside | None = None
+        self._made: list[Path] = []
+        self._step = 0
         self._best = math.inf
         self._lines: dict[str, list[float]] = {}
         self._held: list[np.ndarray] | None = None
@@ -40,7 +46,14 @@ class RunRecorder(keras.callbacks.Callback):
         # The first that Keras calls once it has accepted the data; other callbacks, which come later in the
         # list, already write into the folder here.
         super().set_model(model)
-        self.run = Run.create(self.folder, self.config, self.overwrite)
+        if self.run is not None:
+            return  # `fit` begins again without XLA
+        check_free(self.folder, self.overwrite)
+        self.run = Run(self.folder, self.config)
+        self._made = [path for path in (self.run.folder, *self.run.folder.parents) if not path.exists()]
+        self._step = int(model.step)
+        self._former = self.run.set_aside()
+        self.run.write_config()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._began = time.perf_counter()
@@ -60,8 +73,12 @@ class RunRecorder(keras.callbacks.Callback):
             self._held = [variable.numpy() for variable in self._variables()]
 
     def close(self) -> None:
-        """Writes the model that is held in memory, if any."""
-        if self._held is None or self.run is None:
+        """Writes the model that is held in memory, if any; see above for a run without a model."""
+        if self.run is None:
+            return
+        if self._held is None:
+            if self._saved_at == -math.inf:
+                self._undo()
             return
         variables = self._variables()
         present = [variable.numpy() for variable in variables]
@@ -70,6 +87,16 @@ class RunRecorder(keras.callbacks.Callback):
             self._write()
         finally:
             _assign(variables, present)
+
+    def _undo(self) -> None:
+        assert self.run is not None
+        if self._former is not None:
+            self._former.put_back()
+        elif int(self.model.step) == self._step:
+            self.run.clear()
+            for folder in self._made:
+                with suppress(OSError):  # somebody else's files are in it
+                    folder.rmdir()
 
     def _is_wanted(self, figures: dict[str, float]) -> bool:
         if self.config.training.kept == "last":
@@ -84,6 +111,9 @@ class RunRecorder(keras.callbacks.Callback):
         assert self.run is not None
         self.run.save_model(self.model)
         self._saved_at, self._held = time.monotonic(), None
+        if self._former is not None:
+            self._former.remove()
+            self._former = None
 
     def _variables(self) -> list[Any]:
         optimizers = (self.model.optimizer, getattr(self.model, "critic_optimizer", None))

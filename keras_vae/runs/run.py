@@ -4,6 +4,7 @@ import difflib
 import math
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CONFIG, HISTORY, MODEL, METRICS = "config.json", "history.json", "model.keras", "metrics.json"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
+# Begins the name of a folder that holds the run which another is about to replace.
+FORMER = ".former-"
 
 
 class Run:
@@ -63,9 +66,8 @@ class Run:
         """
         check_free(folder, overwrite)
         run = cls(folder, config)
-        run._clear()
-        run.folder.mkdir(parents=True, exist_ok=True)
-        files.write_json(run.folder / CONFIG, config.to_dict())
+        run.clear()
+        run.write_config()
         return run
 
     @classmethod
@@ -88,6 +90,10 @@ class Run:
         return self.folder / MODEL
 
     @property
+    def history_path(self) -> Path:
+        return self.folder / HISTORY
+
+    @property
     def pictures(self) -> Path:
         """The folder of the pictures."""
         return self.folder / PICTURES
@@ -108,7 +114,7 @@ class Run:
 
     def write_history(self, lines: Mapping[str, list[float]]) -> None:
         """Replaces the history; see `history`."""
-        files.write_json(self.folder / HISTORY, {"format": FORMAT, "epochs": lines})
+        files.write_json(self.history_path, {"format": FORMAT, "epochs": lines})
 
     def metrics(self) -> dict[str, Any]:
         """What the last `runs.evaluate` found."""
@@ -117,6 +123,20 @@ class Run:
     def write_metrics(self, values: Mapping[str, Any]) -> None:
         """Replaces the metrics."""
         files.write_json(self.folder / METRICS, {"format": FORMAT, **values})
+
+    def check_writable(self) -> None:
+        """Raises the `OSError` of a folder that takes no metrics, before they are computed."""
+        path = self.folder / METRICS
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; there is to be a file.")
+        probe = self.folder / f"{files.DRAFT}{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+
+    def write_config(self) -> None:
+        """Makes the folder, and writes the config."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.folder / CONFIG, self.config.to_dict())
 
     def load_model(self) -> "LatentVariableModel":
         """The trained model.
@@ -164,18 +184,60 @@ class Run:
     def _incomplete(self, missing: str, hint: str) -> ValueError:
         return invalid("run", f"a run with a {missing}", f"{self.folder}, which has none", hint)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Removes the files of a run, and no others."""
         if not self.folder.is_dir():
             return
-        drafts = self.folder.glob(f"{files.DRAFT}*")
-        named = (self.folder / name for name in (CONFIG, HISTORY, MODEL, METRICS))
-        for path in [*named, *drafts, *self.pictures.glob("*.png")]:
+        for path in [*self._files(), *self.folder.glob(f"{files.DRAFT}*")]:
             path.unlink(missing_ok=True)
         shutil.rmtree(self.tensorboard, ignore_errors=True)
 
+    def set_aside(self) -> "SetAside | None":
+        """Moves the files of the run that there is into a folder within its own; None where there is none."""
+        present = [path for path in [*self._files(), self.tensorboard] if path.exists()]
+        if not present:
+            return None
+        aside = self.folder / f"{FORMER}{uuid.uuid4().hex}"
+        for path in present:
+            _move(path, aside / path.relative_to(self.folder))
+        return SetAside(self, aside)
+
+    def _files(self) -> list[Path]:
+        named = (self.folder / name for name in (CONFIG, HISTORY, MODEL, METRICS))
+        return [*named, *self.pictures.glob("*.png")]
+
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+
+class SetAside:
+    """The files of a run that another is to replace, out of its way.
+
+    Args:
+        run: whose folder it is.
+        folder: where they are.
+    """
+
+    def __init__(self, run: Run, folder: Path):
+        self._run, self._folder = run, folder
+
+    def remove(self) -> None:
+        """The other run is there: removes the files, and those that a killed process left so before."""
+        for folder in self._run.folder.glob(f"{FORMER}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put_back(self) -> None:
+        """The other run did not come about: puts the files in the place of what there is of it."""
+        self._run.clear()
+        for path in sorted(self._folder.rglob("*")):
+            if path.is_file():
+                _move(path, self._run.folder / path.relative_to(self._folder))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
 
 
 def check_free(folder: str | os.PathLike, overwrite: bool = False) -> None:

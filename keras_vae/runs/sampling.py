@@ -79,7 +79,13 @@ def _write_array(path: Path, x: "np.ndarray", run: Run) -> None:
     import numpy as np
 
     del run
-    files.write(path, lambda draft: np.save(draft, x))
+
+    def write(draft: Path) -> None:
+        # A name that ends in .NPY would be given another end.
+        with draft.open("wb") as file:
+            np.save(file, x)
+
+    files.write(path, write)
 
 
 _WRITERS: dict[str, Callable[[Path, Any, Run], None]] = {".png": _write_picture, ".npy": _write_array}

@@ -36,9 +36,9 @@ def train(
     """Trains what a config describes and records it in a run folder.
 
     The same config, seed included, on the same machine and packages gives the same numbers. Keras' global
-    seed is set for it. Nothing is written before the first training step, so that a mistake leaves nothing
-    behind; from then on the folder holds the history and the model of the last finished epoch, whenever
-    training stops.
+    seed is set for it. A mistake that is found before the first training step leaves nothing behind; from
+    the end of the first epoch on the folder holds the history and the model of the last finished one,
+    whenever training stops. Where it stops before, the run that was to be replaced comes back.
 
     Args:
         config: data, model, training and seed.

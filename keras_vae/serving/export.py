@@ -63,8 +63,8 @@ def export(
         model: a model of this library.
         folder: the common beginning of the servables' paths: their folder and their name.
         images: how signatures take x and give `x` and `mean` of x. "float32": as the model does. "uint8":
-            images of 0 to 255. "encoded": strings `[batch]`, PNG or JPEG in, PNG out, under the names
-            `x_bytes` and `mean_bytes`, which TensorFlow Serving sends in base64.
+            images of 0 to 255. "encoded": strings `[batch]`, PNG or JPEG as `x`; PNG out, under the names
+            `x_bytes` and `mean_bytes`, by which TensorFlow Serving knows to send base64.
         transform: for "uint8" and "encoded", how the model's data were made of images, such as
             `datasets.load(...).transform`; None for 0 to 255 where the likelihood is over bytes, else
             [0, 1].

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from keras_vae.datasets import Splits
 from keras_vae.errors import invalid
 from keras_vae.runs import building, evaluating
 from keras_vae.runs.config import RunConfig
@@ -34,7 +34,7 @@ class Data:
     x: np.ndarray | None = None
     y: np.ndarray | None = None
     config: RunConfig | None = None
-    _batches: dict[int, tf.data.Dataset] = field(default_factory=dict, repr=False)
+    _splits: dict[int, Splits] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of_arrays(cls, x: Any, y: Any, validation: Any, takes_labels: bool) -> "Data":
@@ -95,7 +95,7 @@ class Data:
         anomalous = (np.asarray(self.held_out_labels) == label).astype(int)
         kept = x[y != label]
         return replace(
-            self, x=kept, y=None, num_examples=len(kept), held_out_labels=anomalous, config=None, _batches={}
+            self, x=kept, y=None, num_examples=len(kept), held_out_labels=anomalous, config=None, _splits={}
         )
 
     def training(self, batch_size: int) -> dict[str, Any]:
@@ -103,13 +103,18 @@ class Data:
         if self.config is None:
             given = {} if self.num_classes is None else {"y": self.y}
             return {"x": self.x, "batch_size": batch_size, **given}
-        if batch_size not in self._batches:
+        if batch_size not in self._splits:
             training = replace(self.config.training, batch_size=batch_size)
-            self._batches[batch_size] = building.load_data(replace(self.config, training=training)).train
-        return {"x": self._batches[batch_size]}
+            self._splits[batch_size] = building.load_data(replace(self.config, training=training))
+        # Anew for each training: a data set counts its passes, and the order of each is another.
+        train = self._splits[batch_size].train
+        source = getattr(train, "resident", None)
+        return {"x": train if source is None else source.to_dataset()}
 
-    def labelled(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+    def labelled(self, most: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """At most so many training examples as the models see them, and their labels.
+
+        Of arrays, which may be sorted by class, a choice by `seed`.
 
         Raises:
             ValueError: for data without labels.
@@ -119,4 +124,7 @@ class Data:
             x, y = evaluating.examples(building.load_data(self.config, labels=True), "train", most)
         if x is None or y is None or self.held_out_labels is None:
             raise invalid("objective", "one that needs no labels, as 'elbo'", "data without labels")
+        if self.config is None and len(x) > most:
+            rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:most])
+            x, y = x[rows], y[rows]
         return x[:most], y[:most]

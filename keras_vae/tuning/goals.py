@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_vae.errors import invalid, lookup
 from keras_vae.evaluation import Report, anomaly_auroc, linear_probe
+from keras_vae.evaluation.linear_probe import check_classes
 from keras_vae.models import estimates
 from keras_vae.tuning.data import Data
 
@@ -48,13 +49,16 @@ class Goal:
         """As KerasTuner has it."""
         return keras_tuner.Objective(self.metric, self.direction)
 
-    def check(self, data: Data) -> None:
-        """Raises the `ValueError` for held-out examples that the figure cannot be made from."""
+    def check(self, data: Data, seed: int = 0) -> None:
+        """Raises the `ValueError` for examples that the figure cannot be made from."""
         labels = data.held_out_labels
         if self.needs == "density":
             return
         if labels is None:
             raise invalid("objective", "one that needs no labels, as 'elbo'", "data without labels")
+        if self.needs == "labels":
+            y = data.labelled(PROBE_EXAMPLES, seed)[1]
+            check_classes("y", y, "validation_data", labels)
         if self.needs == "anomalies" and set(np.unique(labels).tolist()) != {0, 1}:
             expected = "held-out labels 1 for an anomaly and 0 for the others, some of each"
             raise invalid("validation_data", expected, np.unique(labels)[:10].tolist())
@@ -76,7 +80,7 @@ def _of_density(report: Report) -> Report:
 
 
 def _probe(model: Any, data: Data, report: Report, seed: int) -> float:
-    x, y = data.labelled(PROBE_EXAMPLES)
+    x, y = data.labelled(PROBE_EXAMPLES, seed)
     return linear_probe(model, x, y, data.held_out, data.held_out_labels).mean
 
 

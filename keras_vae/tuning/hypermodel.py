@@ -1,5 +1,6 @@
 """The models of a search: from what KerasTuner proposes to a config, a compiled model and its figures."""
 
+import inspect
 import math
 import time
 import warnings
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from keras_vae import evaluation, networks
 from keras_vae.callbacks import NaNGuard
-from keras_vae.checks import check_count
+from keras_vae.checks import check_count, is_number
 from keras_vae.errors import invalid, lookup
 from keras_vae.models import estimates
 from keras_vae.models.checks import argument_names
@@ -37,6 +38,8 @@ _OF_TRAINING = {item.name for item in fields(TrainingConfig)} & {
 }
 _OF_MODEL = {"model": "name", **{n: n for n in ("latent_size", "network", "likelihood", "posterior")}}
 WARM_UP = "warm_up"
+# The models whose `beta` weighs the KL or a part of it; the others with a KL have `annealing`.
+_BETA_OF_KL = ("beta-vae", "beta-tcvae")
 
 
 class VAEHyperModel(keras_tuner.HyperModel):
@@ -134,14 +137,17 @@ class VAEHyperModel(keras_tuner.HyperModel):
     def _warmed(self, config: RunConfig, epochs: int) -> RunConfig:
         """The config with the weight of the KL rising to its value over so many epochs."""
         steps = epochs * self._steps_per_epoch(config)
-        known = _arguments(config)
+        known = inspect.signature(lookup("model", config.model.name, model_names())).parameters
         options = dict(config.model.options)
-        if "beta" in known and isinstance(options.get("beta", 4.0), (int, float)):
-            options["beta"] = f"linear:0:{options.get('beta', 4.0)}:{steps}"
-        elif "annealing" in known:
+        if "annealing" in known:
             options["annealing"] = f"linear:0:1:{steps}"
+        elif config.model.name in _BETA_OF_KL:
+            beta = options.get("beta", known["beta"].default)
+            if not is_number(beta):
+                raise invalid("warm_up", "none for a `beta` that has a schedule of its own", beta)
+            options["beta"] = f"linear:0:{beta}:{steps}"
         else:
-            raise invalid("warm_up", "a model with `beta` or `annealing`", config.model.name)
+            raise invalid("warm_up", "a model with a KL whose weight can rise", config.model.name)
         return replace(config, model=replace(config.model, options=options))
 
     def _steps_per_epoch(self, config: RunConfig) -> int:
@@ -179,6 +185,7 @@ class VAEHyperModel(keras_tuner.HyperModel):
         """
         config = self.config_of(hp)
         data, arguments = self._data(config, args, kwargs)
+        config = replace(config, training=replace(config.training, epochs=arguments["epochs"]))
         guard = NaNGuard()
         given = data.held_out_labels if model.condition is not None and model.condition.required else None
         watchers: list[keras.callbacks.Callback] = [guard]

@@ -157,8 +157,14 @@ class Search:
         return "\n".join(f"{line}  {row[-1]}".rstrip() for line, row in zip(lines, rows, strict=True))
 
     def overhead(self) -> float:
-        """The share of the time of completed trials that was not spent in `fit`, in [0, 1]."""
+        """The share of the time of completed trials that was not spent in `fit`, in [0, 1].
+
+        Raises:
+            ValueError: where no trial was completed.
+        """
         timed = [trial for trial in self.completed if trial.seconds]
+        if not timed:
+            raise invalid("search", "a search with a completed trial", str(self.folder))
         fit = sum(one["fit_seconds"] for trial in timed for one in trial.executions)
         return 1.0 - fit / sum(trial.seconds for trial in timed)  # type: ignore[misc]
 

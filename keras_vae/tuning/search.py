@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
-from keras_vae.models import estimates
+from keras_vae.models import checks, estimates
 from keras_vae.runs import building, files
 from keras_vae.runs.config import FORMAT, RunConfig, read_json
 from keras_vae.tuning import goals
@@ -122,10 +123,10 @@ def search(
         seed=seed,
         config=config,
     )
-    goal.check(data)
+    goal.check(data, seed)
     epochs = check_count("epochs", model.config.training.epochs if epochs is None else epochs)
     check_count("executions_per_trial", executions_per_trial)
-    _check_first(model)
+    _check_first(model, data)
     distribution = distribution or Distribution.from_environment()
     path = Path(folder)
     spec = {
@@ -195,9 +196,12 @@ def _data(config: RunConfig, x: Any, y: Any, validation_data: Any, most: int, wi
     return Data.of_config(config, most, with_labels)
 
 
-def _check_first(model: VAEHyperModel) -> None:
+def _check_first(model: VAEHyperModel, data: Data) -> None:
     """Builds the first model of the space, so that what fits no data or goal is found before any training."""
     built = model.build(keras_tuner.HyperParameters())
+    for name, values in (("x", data.x), ("validation_data", data.held_out)):
+        if values is not None:
+            checks.check_data(name, values, built.data_shape, checks.support_of(built.decoder))
     if model.goal.needs == "density" and not estimates.has_density(built):
         hint = "Search such models by 'linear-probe' or 'anomaly-auroc'."
         raise invalid("objective", "one that needs no density of q(z|x)", model.goal.metric, hint)
@@ -208,8 +212,11 @@ def _check_first(model: VAEHyperModel) -> None:
 
 
 def _fingerprint(data: Data) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(data.held_out).tobytes()).hexdigest()
-    return {"num_examples": data.num_examples, "held_out": list(data.held_out.shape), "sha256": digest}
+    digest = hashlib.sha256()
+    for values in (data.held_out, data.held_out_labels, data.x, data.y):
+        digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+    found = digest.hexdigest()
+    return {"num_examples": data.num_examples, "held_out": list(data.held_out.shape), "sha256": found}
 
 
 def _claim(path: Path, spec: dict[str, Any], distribution: Distribution | None) -> None:
@@ -242,7 +249,8 @@ def _wait_for(file: Path, distribution: Distribution) -> None:
 def _check_same(path: Path, spec: dict[str, Any]) -> None:
     found = read_json(path / SPEC, "search")
     for name, value in spec.items():
-        if name not in _MAY_DIFFER and found.get(name) != value:
+        # As JSON has it, where a pair is a list.
+        if name not in _MAY_DIFFER and found.get(name) != json.loads(json.dumps(value)):
             hint = "Choose another folder, or ask for the same search to go on with it."
             expected = f"the folder of a search with {name} {found.get(name)}"
             raise invalid("output", expected, f"{path} for {name} {value}", hint)

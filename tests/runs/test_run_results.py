@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -119,3 +120,33 @@ def test_samples_are_shown_between_black_and_white(tiny, scale):
     splits = runs.load_data(config)
     shown = runs.building.unit_transform(config)(next(iter(splits.train)))
     assert shown.min() == pytest.approx(0, abs=1e-5) and shown.max() == pytest.approx(1, abs=1e-5)
+
+
+def test_data_without_a_test_split_are_evaluated_on_the_last_there_is(tiny, tmp_path):
+    x = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "only.npy", x)
+    for validation, split in ((0.2, "validation"), (0, "train")):
+        config = dataclasses.replace(
+            tiny,
+            dataset=runs.DatasetConfig(str(tmp_path / "only.npy"), validation=validation),
+            training=dataclasses.replace(tiny.training, epochs=1),
+        )
+        run = runs.train(config, tmp_path / split)
+        report = runs.evaluate(run, num_samples=2)
+        assert run.metrics()["split"] == split and report.num_examples == (8 if validation else 40)
+
+
+def test_a_run_that_takes_no_metrics_is_told_before_they_are_computed(trained, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained.folder, folder)
+    (folder / "metrics.json").unlink(missing_ok=True)
+    (folder / "metrics.json").mkdir()
+    monkeypatch.setattr(evaluation, "evaluate", lambda *args, **kwargs: pytest.fail("computed"))
+    with pytest.raises(OSError, match=r"metrics\.json"):
+        runs.evaluate(runs.Run.open(folder), num_samples=2)
+
+
+def test_samples_of_a_name_in_capitals(trained, tmp_path):
+    runs.save_samples(trained, tmp_path / "out.NPY", num=3)
+    assert np.load(tmp_path / "out.NPY").shape == (3, 8, 8, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.NPY"]

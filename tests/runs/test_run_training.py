@@ -226,3 +226,87 @@ def test_a_prior_by_name():
     assert isinstance(prior("standard-normal"), priors.StandardNormal)
     with pytest.raises(ValueError, match="Did you mean 'normal-mixture'"):
         prior("normal-mixtures")
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def former(tiny, tmp_path):
+    """A finished run, and what its folder holds."""
+    folder = tmp_path / "former"
+    runs.train(changed(tiny, "training", epochs=1), folder)
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "samples.png").write_bytes(b"png")
+    return folder, contents(folder)
+
+
+def test_a_run_comes_back_if_the_one_to_replace_it_does_not_finish_an_epoch(tiny, former):
+    folder, before = former
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(tiny, folder, overwrite=True, callbacks=[Weights(interrupt_in=0)])
+    assert contents(folder) == before
+    # It fails when training has begun, before its first step.
+    wrong = dataclasses.replace(
+        tiny, model=runs.ModelConfig("beta-tcvae", options={"hidden": [4], "dataset_size": 10})
+    )
+    with pytest.raises(ValueError, match="dataset_size"):
+        runs.train(wrong, folder, overwrite=True)
+    assert contents(folder) == before
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(tiny, folder, overwrite=True, callbacks=[Weights(interrupt_in=1)])
+    assert len(runs.Run.open(folder).history()["epoch"]) == 1
+    assert not list(folder.glob(".former-*")) and not list(folder.glob("pictures/*"))
+
+
+def test_a_mistake_found_late_leaves_no_folder(tiny, tmp_path):
+    class Fails(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise RuntimeError("no logs today")
+
+    with pytest.raises(RuntimeError, match="no logs today"):
+        runs.train(tiny, tmp_path / "new" / "run", callbacks=[Fails()])
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_that_begins_again_keeps_its_run(tiny, tmp_path):
+    """As where XLA refuses a model, and `fit` is called once more without."""
+    config = changed(tiny, "training", epochs=1)
+    splits = runs.load_data(config)
+    model = building.build_model(config, splits.image_shape)
+    recorder = RunRecorder(tmp_path / "run", config)
+    for _ in range(2):
+        model.fit(splits.train, callbacks=[recorder], verbose=0)
+    recorder.close()
+    assert runs.Run.open(tmp_path / "run").load_model() is not None
+
+
+def test_classes_are_counted_in_all_parts(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    y = np.arange(40) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x[:8], y_test=np.arange(8) % 4)
+    config = dataclasses.replace(
+        tiny,
+        dataset=runs.DatasetConfig(str(tmp_path / "d.npz")),
+        model=runs.ModelConfig("conditional-vae", latent_size=2, options={"hidden": [4]}),
+    )
+    run = runs.train(changed(config, "training", epochs=1), tmp_path / "run")
+    assert run.load_model().condition.num_classes == 4
+    runs.evaluate(run, num_samples=2)
+
+
+@pytest.mark.parametrize("name", ["latent_size", "network", "likelihood", "posterior", "input_shape"])
+def test_options_that_the_config_has_a_place_for_are_refused(tiny, tmp_path, name):
+    with pytest.raises(ValueError, match=rf"argument `option`.*{name}"):
+        runs.train(changed(tiny, "model", options={name: 3}), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"network_options": 5}, "network_options"), ({"objective": "elbo"}, "VAE.create.*objective")],
+)
+def test_options_that_no_command_can_write_are_refused(tiny, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        runs.train(changed(tiny, "model", options=options), tmp_path / "run")

@@ -107,9 +107,24 @@ def test_warm_up_of_models_without_beta_is_their_annealing():
     model = hyper({"warm_up": (1, 5)}, config=config).build(values(warm_up=2))
     assert isinstance(model, IWAE)
     assert float(model.objective.weight_schedules["annealing"](3)) == pytest.approx(0.5)
-    config = RunConfig(model=ModelConfig("wae"), training=CONFIG.training)
-    with pytest.raises(ValueError, match="a model with `beta` or `annealing`"):
-        hyper({"warm_up": (1, 5)}, config=config).build(values(warm_up=2))
+    for name in ("wae", "regularized-autoencoder"):  # the beta of the second weighs the codes' norm
+        config = RunConfig(model=ModelConfig(name), training=CONFIG.training)
+        with pytest.raises(ValueError, match="a model with a KL whose weight can rise"):
+            hyper({"warm_up": (1, 5)}, config=config).build(values(warm_up=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("beta-vae", {"beta": "linear:0:4.0:6"}),
+        ("beta-tcvae", {"beta": "linear:0:6.0:6"}),
+        ("ciwae", {"annealing": "linear:0:1:6"}),
+    ],
+)
+def test_warm_up_ends_at_the_models_own_weight(name, option):
+    config = RunConfig(model=ModelConfig(name, options={"hidden": [4]}), training=CONFIG.training)
+    made = hyper({"warm_up": (1, 5)}, config=config).config_of(values(warm_up=2))
+    assert made.model.options == {"hidden": [4], **option}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from keras_vae import evaluation, tuning
 from keras_vae.runs import DatasetConfig, ModelConfig, RunConfig, TrainingConfig, files
 from keras_vae.tuning import Search, VAEHyperModel, search
+from keras_vae.tuning.data import Data
 
 SHAPE = (4, 4, 1)
 RNG = np.random.default_rng(0)
@@ -461,3 +462,77 @@ class Counter(keras.callbacks.Callback):
         assert "val_elbo" in logs
         with open(self.path, "a") as file:
             file.write(".")
+
+
+def test_a_trial_is_recorded_with_the_epochs_that_it_was_trained(finished):
+    found, _ = finished
+    assert {trial.config.training.epochs for trial in found.trials} == {3}
+
+
+def test_other_training_data_or_labels_are_another_search(tmp_path):
+    labelled = {"validation_data": (HELD_OUT, HELD_OUT_LABELS), "max_trials": 1}
+    run(tmp_path / "s", y=LABELS[:64], **labelled)
+    same = {"config": CONFIG, "space": SPACE, "epochs": 3, "num_samples": 5, "max_trials": 1}
+    for x, y, held_out in (
+        (1.0 - X[:64], LABELS[:64], HELD_OUT_LABELS),
+        (X[:64], 2 - LABELS[:64], HELD_OUT_LABELS),
+        (X[:64], LABELS[:64], 2 - HELD_OUT_LABELS),
+    ):
+        with pytest.raises(ValueError, match="the folder of a search with data"):
+            search(tmp_path / "s", x, y, validation_data=(HELD_OUT, held_out), **same)
+
+
+def test_a_config_with_a_pair_is_the_same_when_it_comes_back(tmp_path):
+    pair = DatasetConfig("digits", image_size=(8, 8), max_examples=40)
+    config = RunConfig(dataset=pair, model=CONFIG.model, training=CONFIG.training)
+    options = {"config": config, "space": SPACE, "epochs": 1, "num_samples": 2, "say": lambda line: None}
+    search(tmp_path / "s", **options, max_trials=1)
+    assert len(search(tmp_path / "s", **options, max_trials=2).trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "linear-probe", "validation_data": (HELD_OUT, HELD_OUT_LABELS)}, "without labels"),
+        (
+            {"objective": "linear-probe", "y": np.zeros(64), "validation_data": (HELD_OUT, np.zeros(32))},
+            "two classes or more",
+        ),
+        (
+            {
+                "objective": "linear-probe",
+                "y": np.minimum(LABELS[:64], 1),
+                "validation_data": (HELD_OUT, HELD_OUT_LABELS),
+            },
+            "`validation_data`.*class 2, which y lacks",
+        ),
+        ({"validation_data": np.full_like(HELD_OUT, np.nan)}, "`validation_data`.*NaN"),
+        ({"validation_data": HELD_OUT + 1.0}, "`validation_data`.*support"),
+    ],
+)
+def test_data_that_no_trial_could_be_judged_by_are_told_before_any_is_trained(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "s", **options, max_trials=1)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_probe_learns_from_a_choice_of_sorted_labels():
+    order = np.argsort(LABELS[:64], kind="stable")
+    data = Data.of_arrays(X[:64][order], LABELS[:64][order], (HELD_OUT, HELD_OUT_LABELS), False)
+    x, y = data.labelled(20, seed=1)
+    assert len(np.unique(y)) == 3 and len(x) == 20
+    np.testing.assert_array_equal(data.labelled(20, seed=1)[1], y)
+
+
+def test_trainings_on_a_named_data_set_see_the_same_passes():
+    config = RunConfig(dataset=DatasetConfig("digits", binarize="dynamic", max_examples=40))
+    data = Data.of_config(config, 10, False)
+    first, second = (list(data.training(16)["x"].as_numpy_iterator()) for _ in range(2))
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_overhead_of_a_search_without_a_completed_trial(finished, tmp_path):
+    found, _ = finished
+    with pytest.raises(ValueError, match="a completed trial"):
+        Search(tmp_path, found.spec, []).overhead()

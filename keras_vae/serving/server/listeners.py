@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 
 # Calls of gRPC that wait at once; each takes a thread.
 _GRPC_THREADS = 64
+# What the option takes, an int of C.
+_LARGEST_MESSAGE = 2**31 - 1
 
 
 def is_loopback(host: str) -> bool:
@@ -103,7 +105,7 @@ class GrpcListener:
     Args:
         host: the address.
         port: the port, 0 for a free one.
-        max_message: bytes of a request at most.
+        max_message: bytes of a request at most; gRPC itself takes none of 2 GiB.
         max_calls: calls at a time at most; further ones are told RESOURCE_EXHAUSTED.
         drain_timeout: seconds that calls under way have at the end.
 
@@ -117,7 +119,7 @@ class GrpcListener:
 
     def __init__(self, host: str, port: int, max_message: int, max_calls: int, drain_timeout: float):
         options = [
-            ("grpc.max_receive_message_length", max_message),
+            ("grpc.max_receive_message_length", min(max_message, _LARGEST_MESSAGE)),
             ("grpc.max_send_message_length", -1),
             # Two servers on one port would share the calls between them.
             ("grpc.so_reuseport", 0),

@@ -29,12 +29,23 @@ def images(x: Any) -> np.ndarray:
     return x
 
 
-def check_fits(model: Any, x: np.ndarray) -> None:
-    """Raises before training where the callback could not run after it."""
+def check_fits(model: Any, x: np.ndarray, draws: bool = False) -> None:
+    """Raises before training where the callback could not run after it.
+
+    Args:
+        draws: whether it shows what the decoder gives beside the data.
+    """
     if not isinstance(model, LatentVariableModel):
         raise invalid("model", "a model of keras_vae", type(model).__name__)
     if model.condition is not None and model.condition.required:
         raise invalid("model", "a model without a condition, for this callback", type(model).__name__)
+    if draws and model.objective.features is not None:
+        raise invalid(
+            "model",
+            "a model whose decoder gives data, for this callback",
+            f"{type(model).__name__} with `features`, whose decoder gives codes",
+            "Draw with the model that the features are of.",
+        )
     checks.check_data("x", x, model.data_shape, checks.support_of(model.decoder))
 
 

@@ -27,7 +27,8 @@ class TensorBoardImages(keras.callbacks.Callback):
     - "samples": `num` squared means of p(x|z), at draws of z from the prior that are the same after every
       epoch, so that a tile can be followed.
     - "traversals": for each of the `num` dimensions of largest KL, the first example with that dimension
-      moved from -3 to 3. Left out where the latent is no vector with a known posterior mean.
+      moved from -3 to 3, and of the class that a semi-supervised model finds for it. Left out where the
+      latent is no vector with a known posterior mean.
 
     Args:
         log_dir: TensorBoard's folder; the events go to its subfolder "images", beside "train" and
@@ -38,7 +39,8 @@ class TensorBoardImages(keras.callbacks.Callback):
         num: images in a row.
 
     Raises:
-        ValueError: for `x` that are no images or do not fit the model, and counts below 1.
+        ValueError: for `x` that are no images or do not fit the model, and counts below 1; when training
+            begins, for a conditional model and for one whose decoder gives codes, M1+M2.
 
     Example:
 
@@ -56,7 +58,7 @@ class TensorBoardImages(keras.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        _arguments.check_fits(self.model, self.x)
+        _arguments.check_fits(self.model, self.x, draws=True)
         self._writer = tf.summary.create_file_writer(os.path.join(self.log_dir, "images"))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -101,7 +103,8 @@ class TensorBoardImages(keras.callbacks.Callback):
         z = np.tile(means[0], (len(dimensions), len(values), 1))
         for row, dimension in enumerate(dimensions):
             z[row, :, dimension] = values
-        images = self._shown(self.model.decode(z).mean())
+        first = self.model._complete(checks.as_float(self.x[:1]), None)
+        images = self._shown(self.model.decode(z, first).mean())
         labels = [int(dimension) for dimension in dimensions]
         return plots.traversals(images, labels, None if kl is None else kl[dimensions], column_values=values)
 

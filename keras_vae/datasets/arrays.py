@@ -21,7 +21,7 @@ def from_arrays(
     scale: str = "unit",
     dequantize: bool = False,
     batch_size: int = 128,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
     seed: int = 0,
     training: bool = True,
     statistics: Statistics | None = None,
@@ -37,9 +37,10 @@ def from_arrays(
         scale: see `load`.
         dequantize: see `load`; needs bytes.
         batch_size: examples a batch; the last batch holds what is left.
-        shuffle: a new order every epoch.
+        shuffle: a new order every epoch, or the order of `x`; None shuffles in training alone.
         seed: of orders and draws.
-        training: False makes the random draws the same in every pass, for evaluation.
+        training: False makes the random draws the same in every pass, for evaluation, and keeps
+            the order of `x`, by which they are drawn.
         statistics: moments for `scale="standard"`, those of the training set when these are
             others; taken from `x` when None.
 
@@ -48,7 +49,7 @@ def from_arrays(
 
     Raises:
         ValueError: for empty or non-numeric data, NaN, values out of range, labels that are not
-            N integers >= 0, and unknown or clashing options.
+            N integers >= 0, and unknown or clashing options, such as a shuffle without training.
 
     Example:
 
@@ -57,7 +58,11 @@ def from_arrays(
     array([[0., 1.],
            [1., 0.]], dtype=float32)
     """
-    options = Options(binarize, scale, dequantize, batch_size, shuffle, seed)
+    if shuffle and not training:
+        hint = "In another order every example would get other draws."
+        raise errors.invalid("shuffle", "False or None where `training` is False", shuffle, hint)
+    shuffled = bool(training if shuffle is None else shuffle)
+    options = Options(binarize, scale, dequantize, batch_size, shuffled, seed)
     stored, binary = as_stored({"x": x}, {"x": "x"}, real=scale == "standard")
     labels = None if y is None else as_labels("y", y, len(stored["x"]))
     if scale == "standard" and statistics is None:
@@ -68,7 +73,7 @@ def from_arrays(
         options,
         binary=binary,
         statistics=statistics,
-        shuffle=shuffle,
+        shuffle=shuffled,
         seed=derived_seed(seed),
         fresh=training,
     ).to_dataset()

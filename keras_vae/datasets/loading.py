@@ -1,6 +1,7 @@
 """`load`: any data set by its name."""
 
 import functools
+import glob
 import math
 import os
 import zlib
@@ -45,6 +46,9 @@ def load(
     Decoded examples are kept as bytes in memory where they fit, and every random transform is
     drawn after that, batch by batch. The same arguments give the same splits, orders and draws.
 
+    Bytes that are 0 and 1 throughout mean black and white, 0 and 255. Of examples that are not kept in
+    memory the first 256 of the training split decide, and a pass that then meets a byte above 1 fails.
+
     Args:
         name: "digits" (8x8 digits of scikit-learn, no download); an image data set of
             tensorflow-datasets such as "mnist", "cifar10" or "emnist/letters"; a folder of
@@ -71,7 +75,8 @@ def load(
         image_size: height and width, or (height, width): the largest centred piece of that aspect
             ratio, resized. Needed where a source's images differ in size.
         cache: True keeps decoded examples in memory where they fit; False reads them anew every
-            epoch; a path does as True, and keeps what does not fit in files that start so.
+            epoch; a path, in a folder that exists, does as True, and keeps what does not fit in files
+            that start so.
         max_examples: at most so many examples of each of the source's splits; validation is held
             out of them.
         download: whether tensorflow-datasets may download and prepare what is missing.
@@ -82,7 +87,8 @@ def load(
 
     Raises:
         ValueError: before any work, for an unknown name or option, options that do not go
-            together, and data that are missing, unreadable, empty, not numeric or out of range.
+            together, a cache in a folder that is missing or, where files are to be written, not
+            writable, and data that are missing, unreadable, empty, not numeric or out of range.
 
     References:
         Salakhutdinov and Murray, "On the quantitative analysis of deep belief networks", 2008, and
@@ -210,14 +216,35 @@ def _cache_file(cache: Any, choices: tuple, options: Options) -> str | None:
     if isinstance(cache, bool):
         return None
     content = repr((choices, options.seed, options.binarize))
-    return f"{os.fspath(cache)}-{zlib.crc32(content.encode()):08x}"
+    file = f"{os.fspath(cache)}-{zlib.crc32(content.encode()):08x}"
+    # Files that are there already are only read.
+    written = _is_local(file) and not glob.glob(f"{glob.escape(file)}-*")
+    if written and not os.access(_folder_of(file), os.W_OK):
+        raise errors.invalid("cache", "a path in a folder that can be written to", os.fspath(cache))
+    return file
+
+
+def _check_cache(cache: Any) -> None:
+    if not isinstance(cache, (bool, str, os.PathLike)):
+        raise errors.invalid("cache", "True, False or a path", cache)
+    if not isinstance(cache, bool) and _is_local(cache) and not os.path.isdir(_folder_of(cache)):
+        hint = f"Make the folder {_folder_of(cache)} first."
+        raise errors.invalid("cache", "True, False or a path in a folder that exists", os.fspath(cache), hint)
+
+
+def _folder_of(path: str | os.PathLike) -> str:
+    return os.path.dirname(os.fspath(path)) or os.curdir
+
+
+def _is_local(path: str | os.PathLike) -> bool:
+    """Whether a path is of this machine's own files, and not of TensorFlow's others, such as gs://."""
+    return "://" not in os.fspath(path)
 
 
 def _check_arguments(labels: Any, validation: Any, cache: Any, max_examples: Any, memory_limit: Any) -> None:
     if not isinstance(labels, (bool, str)):
         raise errors.invalid("labels", "True, False or the name of a feature", labels)
-    if not isinstance(cache, (bool, str, os.PathLike)):
-        raise errors.invalid("cache", "True, False or a path", cache)
+    _check_cache(cache)
     if max_examples is not None:
         check_count("max_examples", max_examples)
     check_count("memory_limit", memory_limit, least=0)

@@ -63,7 +63,7 @@ class Resident:
         shuffle: a new order every epoch, or always the stored one.
         seed: of the orders and draws.
         fresh: new draws every epoch, for training. False: the draws of a batch are always the
-            same, so that two evaluations agree.
+            same, so that two evaluations agree; without a shuffle, then, those of an example.
 
     Example:
 

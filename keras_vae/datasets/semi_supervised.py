@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.checks import is_count
 from keras_vae.datasets.arrays import as_labels, derived_seed, from_arrays
 from keras_vae.datasets.bits import random_bits
 from keras_vae.datasets.resident import Resident, draw_seed
@@ -46,8 +47,8 @@ def semi_supervised(
         Batches of (x float32, y int32), with the attribute `resident`.
 
     Raises:
-        ValueError: for labels that are none, no labelled example, more labels than there are, and counts out
-            of range.
+        ValueError: for labels that are none, no labelled example, more labels than there are, counts out of
+            range, and `shuffle=False`.
 
     Example:
 
@@ -64,12 +65,15 @@ def semi_supervised(
         labels = _hidden(labels, num_labels, seed)
     if not (labels >= 0).any():
         raise invalid("y", "some examples with a label", "-1, unknown, for all of them")
+    if options.get("shuffle") not in (None, True):
+        raise invalid("shuffle", "True, since batches draw their examples", options["shuffle"])
     plain = from_arrays(x, batch_size=batch_size, seed=seed, **options).resident
     share = max(1, batch_size // _ONE_IN) if labelled_per_batch is None else labelled_per_batch
-    if isinstance(share, bool) or not isinstance(share, int) or not 1 <= share <= batch_size:
+    if not is_count(share) or share > batch_size:
         raise invalid("labelled_per_batch", f"an integer from 1 to {batch_size}", labelled_per_batch)
     stored = {item.name: getattr(plain, item.name) for item in fields(plain)}
-    return _Mixed(**{**stored, "y": labels}, labelled_per_batch=share).to_dataset()
+    mixed = {"y": labels, "shuffle": True, "labelled_per_batch": int(share)}
+    return _Mixed(**{**stored, **mixed}).to_dataset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,7 @@ class _Mixed(Resident):
 def _hidden(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """The labels with -1 in the place of all but `count`, as many of each class."""
     classes = np.unique(labels[labels >= 0])
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1 or count % max(len(classes), 1):
+    if not is_count(count) or count % max(len(classes), 1):
         raise invalid("num_labels", f"a multiple of the {len(classes)} classes", count)
     rng = np.random.default_rng(derived_seed(seed, 2))
     kept = np.full_like(labels, -1)

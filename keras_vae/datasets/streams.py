@@ -17,6 +17,8 @@ from keras_vae.datasets.transforms import (
 )
 
 SHUFFLED_EXAMPLES, SHUFFLED_BYTES = 10_000, 2**28
+# How many examples tell whether bytes mean black and white.
+LOOKED_AT = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +83,15 @@ class Stream:
 
 
 def stretch_example(image: tf.Tensor) -> tf.Tensor:
-    """Bytes 0 and 1 to 0 and 255."""
-    return image * tf.constant(255, tf.uint8)
+    """Bytes 0 and 1 to 0 and 255; an `InvalidArgumentError` for others, which would overflow."""
+    message = (
+        f"An image has a byte above 1, where the first {LOOKED_AT} training examples have only 0 and 1 and "
+        "were taken for black and white. Keep the examples in memory, where all of them decide: load with "
+        "cache=True and a memory_limit that they fit in."
+    )
+    black_or_white = tf.debugging.assert_less_equal(image, tf.constant(1, tf.uint8), message)
+    with tf.control_dependencies([black_or_white]):
+        return image * tf.constant(255, tf.uint8)
 
 
 def threshold_example(image: tf.Tensor) -> tf.Tensor:
@@ -116,7 +125,7 @@ def are_zero_one(part: Part) -> bool:
     """Whether the bytes of a part mean black and white, judged by its first examples."""
     highest = (
         part.stream(None)
-        .take(256)
+        .take(LOOKED_AT)
         .reduce(tf.constant(0, tf.uint8), lambda most, columns: tf.maximum(most, tf.reduce_max(columns["x"])))
     )
     return int(highest) == 1

@@ -89,7 +89,7 @@ def evaluate(
     parts = estimates.elbo_parts(model, data, elbo_samples, batch_size, elbo_seed, before, given)
     statistics = posterior_statistics(model, data, batch_size, given)
     reconstruction = _float64(parts["reconstruction"])
-    event_size = math.prod(data.shape[1:])
+    event_size = math.prod(_seen(model, data[:1]).shape[1:])
     of_density: dict[str, Any] = {}
     if has_density:
         estimate = estimates.log_likelihood(
@@ -138,7 +138,12 @@ def checked_arrays(model: LatentVariableModel, x: Any, y: Any) -> tuple[np.ndarr
 def _has_exact_kl(model: LatentVariableModel, data: np.ndarray, given: tf.Tensor | None) -> bool:
     first = None if given is None else given[:1]
     seed = tf.constant([0, 0])
-    return model.estimate_terms(checks.as_float(data[:1]), first, 1, seed).exact_kl is not None
+    return model.estimate_terms(_seen(model, data[:1]), first, 1, seed).exact_kl is not None
+
+
+def _seen(model: LatentVariableModel, x: np.ndarray) -> tf.Tensor:
+    """What the likelihood is of: x, or codes of it where the model reads codes."""
+    return model._read(checks.as_float(x), tf.constant([0, 0]))
 
 
 def _stages(progress: Progress | None, first: int, second: int, count: int) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ class Report:
 
     Args:
         num_examples: N.
-        event_size: D, scalars in one example.
+        event_size: D, scalars in one example, or in its code where the likelihood is of codes.
         latent_size: scalars in one latent.
         num_samples: K, draws per example of the log-likelihood.
         elbo_samples: draws per example of the ELBO.

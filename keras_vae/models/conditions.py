@@ -42,6 +42,17 @@ def takes_condition(network: Any) -> bool:
     return isinstance(network, keras.Model) and len(getattr(network, "inputs", None) or ()) == 2
 
 
+def check_rows(y: tf.Tensor | None, count: int | None, of: str = "x", or_one: bool = False) -> None:
+    """Raises unless y has `count` rows, or one where one will do for all.
+
+    Numbers that a graph does not know yet, None, pass.
+    """
+    rows = None if y is None else y.shape[0]
+    if rows is None or count is None or rows == count or (or_one and rows == 1):
+        return
+    raise invalid("y", f"{'1 or ' if or_one else ''}{count} rows, as {of} has", f"{rows} rows")
+
+
 def spread(y: tf.Tensor | None, count: tf.Tensor) -> tf.Tensor | None:
     """Conditions of `[B]` examples, for `[S * B]` that are theirs, draw by draw."""
     if y is None:

@@ -27,6 +27,9 @@ Progress = Callable[[int, int], None]
 Count: TypeAlias = int | tf.Tensor
 Total = TypeVar("Total")
 
+# Folded into a batch's seed for the codes that stand for its examples; chunks of draws fold in 0 and above.
+_CODES = -1
+
 
 class Estimate(NamedTuple):
     """Importance-sampling estimates, each `[N]`.
@@ -84,6 +87,7 @@ def batch_parts(
     """What `elbo_parts` computes of one batch, each `[B]`, in chunks of `max_pairs` draws at most."""
     objective = ELBO() if has_kl else Reconstruction()
     chunk = max_pairs(model)
+    x = _read_once(model, x, seed)
 
     def shares(draws, index):
         own = tf.where(num_samples > chunk, fold_in(seed, index), seed)
@@ -129,6 +133,7 @@ def batch_estimate(
     seed: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
     """The fields of an `Estimate` of one batch, from `chunk` draws at once; both numbers may be tensors."""
+    x = _read_once(model, x, seed)
 
     def moments(draws, index):
         log_weights = model.estimate_terms(x, y, draws, fold_in(seed, index)).log_weights
@@ -139,6 +144,15 @@ def batch_estimate(
     zeros = tf.zeros(tf.shape(x)[:1])
     none = (zeros - np.inf, zeros, zeros)
     return _finish(_over_chunks(moments, _merge, none, num_samples, chunk), num_samples)
+
+
+def _read_once(model: Any, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """What the networks see of a batch, before its draws are divided into chunks.
+
+    Where codes stand for the data, every draw is then of the same code of an example. Chunks that each drew
+    another would tend to log E[p(code)], and the more so the more chunks there are.
+    """
+    return model._read(x, fold_in(seed, _CODES))
 
 
 def _over_chunks(

@@ -14,7 +14,7 @@ from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.models import checks, estimates
-from keras_vae.models.conditions import condition_of, spread, takes_condition
+from keras_vae.models.conditions import check_rows, condition_of, spread, takes_condition
 from keras_vae.models.resident import ResidentTrainer
 from keras_vae.objectives import Objective, Terms
 from keras_vae.objectives.objective import deserialize_arguments
@@ -179,8 +179,11 @@ class LatentVariableModel(ResidentTrainer):
 
     def encode(self, x: Any, y: Any = None, training: bool = False) -> tfd.Distribution:
         """q(z|x), or q(z|x, y), batch shape `[B]`, event shape `latent_shape`."""
-        x = self._read(checks.check_batch("x", x, self.data_shape))
-        return self._posterior(x, self._complete(x, self._given(y, self.encoder)), training)
+        x = checks.check_batch("x", x, self.data_shape)
+        y = self._given(y, self.encoder)
+        check_rows(y, x.shape[0])
+        x = self._read(x)
+        return self._posterior(x, self._complete(x, y), training)
 
     def decode(self, z: Any, y: Any = None, training: bool = False) -> tfd.Distribution:
         """p(x|z), or p(x|z, y), for latents `[...] + latent_shape`, batch shape `[...]`.
@@ -189,6 +192,7 @@ class LatentVariableModel(ResidentTrainer):
         """
         z = checks.check_batch("z", z, self.latent_shape, any_batch=True)
         y = self._given(y, self.decoder, with_x=False)
+        check_rows(y, z.shape[-1 - len(self.latent_shape)], "the last batch dimension of z", or_one=True)
         batch_shape = tf.shape(z)[: z.shape.rank - len(self.latent_shape)]
         if z.shape.rank == len(self.latent_shape) + 1:
             return self._likelihood(z, y, training)
@@ -197,7 +201,9 @@ class LatentVariableModel(ResidentTrainer):
 
     def reconstruct(self, x: Any, y: Any = None) -> tf.Tensor:
         """The mean of p(x|z) at the mean of q(z|x), `[B] + event`; deterministic."""
-        return self._reconstruction(checks.check_batch("x", x, self.data_shape), self._given(y))
+        x, y = checks.check_batch("x", x, self.data_shape), self._given(y)
+        check_rows(y, x.shape[0])
+        return self._reconstruction(x, y)
 
     def sample(
         self, num_samples: int, seed: int | tf.Tensor | None = None, mean: bool = False, y: Any = None
@@ -273,7 +279,9 @@ class LatentVariableModel(ResidentTrainer):
             return data, None
         if not isinstance(data, (list, tuple)) or len(data) != 2:
             raise invalid("x", "(x, y), as this model is conditional", f"a {type(data).__name__}")
-        return data[0], self.condition.cast(data[1])
+        x, y = data[0], self.condition.cast(data[1])
+        check_rows(y, x.shape[0])
+        return x, y
 
     def fit_prior(
         self, x: Any, num_components: int = 10, seed: int = 0, batch_size: int = 512, y: Any = None
@@ -306,6 +314,7 @@ class LatentVariableModel(ResidentTrainer):
         size = check_count("batch_size", batch_size)
         key = self._seed_or_next(seed)
         y = self._given(y, self.encoder)
+        check_rows(y, len(x))
         codes = [
             self.encode(x[start : start + size], None if y is None else y[start : start + size]).sample(
                 seed=fold_in(key, start)
@@ -382,8 +391,8 @@ class LatentVariableModel(ResidentTrainer):
         )
 
     def estimate_terms(self, x: tf.Tensor, y: tf.Tensor | None, num_samples: int, seed: tf.Tensor) -> Terms:
-        """The terms that estimates of log p(x), or of log p(x|y), read."""
-        return self.terms(x, y, num_samples=num_samples, seed=seed)
+        """The terms that estimates of log p(x), or of log p(x|y), read; x is what the networks see."""
+        return self._terms_of(x, y, num_samples, seed)
 
     def elbo(
         self,

@@ -209,7 +209,6 @@ class SemiSupervisedVAE(LatentVariableModel):
         """The terms of estimates; of M2, of draws of the class, where y does not say it, and then of z."""
         if not self._enumerates:
             return super().estimate_terms(x, y, num_samples, seed)
-        x = self._read(x, seed)
         log_qy = self.objective.log_probabilities(x)
         classes = GumbelCategorical(log_qy).sample(num_samples, seed=fold_in(seed, _CLASS))
         drawn = tf.ones_like(classes, log_qy.dtype)

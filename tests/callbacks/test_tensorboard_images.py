@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vae import layers, models, plots
-from keras_vae.callbacks import TensorBoardImages
+from keras_vae.callbacks import CollapseReport, TensorBoardImages
 from keras_vae.callbacks.tensorboard_images import to_unit
 from keras_vae.models import resident
 
@@ -118,6 +118,44 @@ def test_a_latent_that_is_no_vector_has_no_traversals(tmp_path):
         callbacks=[TensorBoardImages(tmp_path, np.zeros((4, 4, 4, 1)), num=2)],
     )
     assert {tag for tag, _ in events(tmp_path)} == {"reconstructions", "samples"}
+
+
+def semi_supervised(shape=(6, 4, 1), **kwargs):
+    model = models.SemiSupervisedVAE.create(shape, 2, num_classes=3, hidden=(4,), seed=1, **kwargs)
+    model.compile(jit_compile=False)
+    return model
+
+
+def test_traversals_of_a_semi_supervised_model_are_of_the_class_that_it_finds(tmp_path, monkeypatch):
+    model = semi_supervised()
+    images = TensorBoardImages(tmp_path, IMAGES, num=3)
+    model.fit(IMAGES, np.arange(20) % 3, epochs=2, verbose=0, callbacks=[images])
+    assert ("traversals", 1) in events(tmp_path)
+    drawn = {}
+
+    def keep(table, labels, kl, column_values):
+        drawn.update(table=np.array(table), first=labels[0])
+
+    monkeypatch.setattr(plots, "traversals", keep)
+    images._traversals()
+    z = model.encode(IMAGES[:1]).mean().numpy()
+    z[0, drawn["first"]] = -3.0
+    likeliest = int(model.classify(IMAGES[:1]).numpy().argmax())
+    expected = [model.decode(z, np.array([number])).mean()[0] for number in range(3)]
+    np.testing.assert_allclose(drawn["table"][0, 0], expected[likeliest], rtol=1e-5)
+    assert not np.allclose(expected[likeliest], expected[likeliest - 1], rtol=1e-3)
+
+
+def test_a_model_of_codes_is_refused_where_they_would_be_drawn_and_counted_elsewhere(tmp_path):
+    features = image_vae().encoder
+    model = semi_supervised((3,), likelihood="normal", features=features)
+    y = np.arange(20) % 3
+    with pytest.raises(ValueError, match=r"argument `model`.*whose decoder gives codes"):
+        model.fit(IMAGES, y, verbose=0, callbacks=[TensorBoardImages(tmp_path, IMAGES)])
+    assert int(model.step) == 0
+    report = CollapseReport(IMAGES)
+    model.fit(IMAGES, y, verbose=0, callbacks=[report])
+    assert report.history["epoch"] == [1]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,18 @@ def test_evaluation_draws_are_the_same_every_pass():
     assert (values(training) != values(training)).any()
 
 
+def test_evaluation_keeps_the_order_so_that_examples_keep_their_draws():
+    half = np.tile(np.arange(20, dtype=np.uint8)[:, None] * 3 + 100, (1, 500))
+    dataset = from_arrays(half, np.arange(20), binarize="dynamic", batch_size=6, training=False)
+    first, second = ([*dataset.as_numpy_iterator()] for _ in range(2))
+    for (x, y), (again, same) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(x, again)
+        np.testing.assert_array_equal(y, same)
+    assert np.concatenate([y for _, y in first]).tolist() == list(range(20))
+    trained = [y for _, y in from_arrays(half, np.arange(20)).as_numpy_iterator()]
+    assert np.concatenate(trained).tolist() != list(range(20))
+
+
 def test_fixed_binarisations_are_stored_binary():
     for how in ("static", "threshold"):
         dataset = from_arrays(BYTES, binarize=how, shuffle=False)
@@ -101,6 +113,7 @@ NAN[2, 1] = np.nan
         (BYTES, {"batch_size": 2.0}, "`batch_size`"),
         (BYTES, {"seed": -1}, "`seed`"),
         (BYTES, {"seed": True}, "`seed`"),
+        (BYTES, {"shuffle": True, "training": False}, "`shuffle`.*`training` is False"),
     ],
 )
 def test_errors(x, options, message):

@@ -52,9 +52,20 @@ def test_all_labelled():
     assert sorted(data.resident.order(0).numpy()) == list(range(103))
 
 
+def test_counts_of_numpy_are_counts():
+    kept = datasets.semi_supervised(X, Y, np.int64(30), np.int32(5), batch_size=20).resident
+    expected = datasets.semi_supervised(X, Y, 30, 5, batch_size=20).resident
+    np.testing.assert_array_equal(kept.y, expected.y)
+    np.testing.assert_array_equal(kept.order(0), expected.order(0))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"num_labels": True}, "multiple of the 10 classes"),
+        ({"num_labels": np.float64(10.0)}, "multiple of the 10 classes"),
+        ({"labelled_per_batch": True}, "from 1 to 20"),
+        ({"shuffle": False}, "`shuffle`"),
         ({"num_labels": 25}, "multiple of the 10 classes"),
         ({"num_labels": 0}, "multiple of the 10 classes"),
         ({"num_labels": 200}, "at most"),

@@ -1,6 +1,12 @@
+import os
+
 import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
 
 from keras_vae import datasets
+from keras_vae.datasets import streams
 
 
 def load(tiny, **options):
@@ -65,3 +71,31 @@ def test_cache_file(tiny, tmp_path):
     # Other data never come from these files.
     other = load(tiny, cache=tmp_path / "cache", memory_limit=0, scale="bytes", max_examples=9)
     assert len(one_pass(other.train)) == 9
+
+
+def test_a_cache_that_cannot_be_written_is_refused_at_the_call(tiny, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"argument `cache`.*a folder that exists.*Make the folder"):
+        load(tiny, cache=tmp_path / "missing" / "cache", memory_limit=0)
+    one_pass(load(tiny, cache=tmp_path / "cache", memory_limit=0).train)
+    # Of any user, as root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ValueError, match=r"argument `cache`.*can be written to"):
+        load(tiny, cache=tmp_path / "other", memory_limit=0)
+    assert len(one_pass(load(tiny, cache=tmp_path / "cache", memory_limit=0).train)) == 60
+
+
+def test_a_byte_after_black_and_white_fails_and_does_not_overflow(tmp_path, monkeypatch):
+    """200 * 255 would be 56 in a byte."""
+    monkeypatch.setattr(streams, "LOOKED_AT", 6)
+    for number, value in enumerate([1] * 8 + [200]):
+        Image.fromarray(np.full((3, 4), value, np.uint8)).save(tmp_path / f"{number}.png")
+    options = {"validation": 0, "batch_size": 4, "shuffle": False, "scale": "bytes"}
+    splits = datasets.load(tmp_path, cache=False, **options)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"byte above 1.*cache=True"):
+        one_pass(splits.train)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="byte above 1"):
+        splits.arrays("train")
+    in_memory = one_pass(datasets.load(tmp_path, cache=True, **options).train)
+    assert np.unique(in_memory).tolist() == [1.0, 200.0]
+    (tmp_path / "8.png").unlink()
+    assert np.unique(one_pass(datasets.load(tmp_path, cache=False, **options).train)).tolist() == [255.0]

@@ -249,6 +249,34 @@ def test_bad_labels_are_refused_before_training(y, words):
     assert int(model.step) == 0
 
 
+@pytest.mark.parametrize("rows", [3, 4, 12])
+def test_conditions_are_as_many_as_the_rows(rows):
+    """Half of them, that would be taken twice, any other number, and more than there are."""
+    model, z = exact(), np.zeros((2, 6, LATENT), "float32")
+    x, y = X[:6], Y[:rows]
+    for call in (model.encode, model.reconstruct, lambda x, y: model((x, y))):
+        with pytest.raises(ValueError, match=f"argument `y`.*6 rows, as x has.*Received: {rows} rows"):
+            call(x, y)
+    for latents in (z, z[0]):
+        with pytest.raises(ValueError, match=f"1 or 6 rows, as the last batch dim.*Received: {rows} rows"):
+            model.decode(latents, y)
+    with pytest.raises(ValueError, match=f"6 rows, as x has.*Received: {rows} rows"):
+        model.fit_prior(x, 2, y=y)
+    with pytest.raises(ValueError, match="6 rows, as x has"):
+        model.encode(x, Y[:1])
+    np.testing.assert_array_equal(model.decode(z, Y[:1]).mean(), model.decode(z, Y[[0] * 6]).mean())
+
+
+def test_rows_that_a_graph_does_not_know_yet_pass():
+    model = exact()
+
+    @tf.function(input_signature=[tf.TensorSpec((None, SIZE)), tf.TensorSpec((None, 3))])
+    def through(x, y):
+        return model.decode(model.encode(x, y).mean(), y).mean()
+
+    np.testing.assert_allclose(through(X[:6], Y[:6]), model.reconstruct(X[:6], Y[:6]), rtol=1e-5)
+
+
 def test_bad_conditions_and_networks_are_refused():
     model = exact()
     model.compile(optimizer=sgd())

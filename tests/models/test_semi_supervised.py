@@ -217,6 +217,38 @@ def test_features_are_a_copy_that_stays(eagerly):
     np.testing.assert_allclose(codes[:40], codes[40:80])
 
 
+def of_codes(kind):
+    """A model of two codes under a standard normal; class and latent, known exactly, play no part."""
+    model = models.SemiSupervisedVAE.create(
+        (2,), 2, 3, kind, hidden=(4,), likelihood="normal-fixed", features=encoder(), seed=1
+    )
+    for network in (model.encoder, model.decoder, model.objective.classifier):
+        network.set_weights([np.zeros_like(weight) for weight in network.get_weights()])
+    scales = model.encoder.layers[-2]
+    scales.set_weights([np.zeros_like(scales.kernel), np.array([0.0, 0.0, *raw_scale(np.ones(2))])])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["m1", "m2"])
+def test_estimates_are_of_one_code_of_each_example_in_however_many_chunks(eagerly, monkeypatch, kind):
+    """All draws then have one weight, p(code); chunks that each drew a code would tend to log E[p(code)]."""
+    monkeypatch.setattr(models.estimates, "MAX_PAIRS", 8)
+    model, x = of_codes(kind), data(5)
+    estimate = models.estimates.log_likelihood(model, x, 20, 1, tf.constant([0, 7]))
+    np.testing.assert_allclose(estimate.effective_samples, 20.0, rtol=1e-4)
+    # The ELBO and the likelihood of one seed are of the same code, and both exact.
+    elbo = models.estimates.elbo(model, x, 20, 1, tf.constant([0, 7]))
+    np.testing.assert_allclose(elbo, estimate.log_likelihood, atol=NATS)
+    other = models.estimates.log_likelihood(model, x, 20, 1, tf.constant([0, 8]))
+    assert not np.allclose(other.log_likelihood, estimate.log_likelihood, atol=0.01)
+
+
+def test_bits_per_dimension_are_of_the_dimensions_of_codes(eagerly):
+    report = evaluation.evaluate(of_codes("m2"), data(5), num_samples=2)
+    assert report.event_size == 2
+    assert report.bits_per_dim.mean == pytest.approx(-report.log_likelihood.mean / 2 / np.log(2.0))
+
+
 @pytest.mark.parametrize("stacked", [False, True])
 def test_exported_encoder_finds_the_class_itself(eagerly, tmp_path, stacked):
     m1 = models.VAE(encoder(), decoder(), seed=3)

@@ -14,9 +14,10 @@ _STIRLING = 8
 class BetaBinomial(tfd.BetaBinomial):
     """The number of successes in `total_count` trials whose probability is drawn from a beta distribution.
 
-    `tfd.BetaBinomial` with a `log_prob` good to some 1e-4 nats in float32 whatever the concentrations, where
-    the difference of TFP's beta functions is off by 1e-3 at concentrations of 1e4 and by 0.1 at 1e6. It takes
-    counts of any dtype, and its draws are exact and compile fast under XLA.
+    `tfd.BetaBinomial` with a `log_prob` good in float32 to some 1e-4 nats for 255 trials whatever the
+    concentrations, where the difference of TFP's beta functions is off by 1e-3 at concentrations of 1e4 and
+    by 0.1 at 1e6. For 65535 trials it is good to 1e-4 at concentrations up to 10, to 2e-3 up to 1e3, and to
+    0.1 up to 1e7. It takes counts of any dtype, and its draws are exact and compile fast under XLA.
 
     Args:
         total_count: the number of trials n; values are the integers from 0 to n.
@@ -50,34 +51,51 @@ class BetaBinomial(tfd.BetaBinomial):
         return tf.while_loop(lambda i, _: i < most, trial, (tf.constant(0), start))[1]
 
     def _log_prob(self, counts):
-        # With R(c, m) = log Gamma(c + m) - log Gamma(c), the mass is the binomial coefficient times
-        # exp(R(c1, k) + R(c0, n - k) - R(c1 + c0, n)). Stirling's m log(c + m) of the three are taken
-        # together, as logarithms of ratios, and their -m add up to 0.
+        # With R(c, m) = log Gamma(c + m) - log Gamma(c), the mass is
+        #     exp(R(c1, k) + R(c0, n - k) - R(c1 + c0, n)) / exp(R(1, k) + R(1, n - k) - R(1, n)),
+        # the denominator one over the binomial coefficient. Stirling's m log(c + m) of all six are taken
+        # together, as logarithms of ratios near 1, and their -m add up to 0.
         n = self.total_count
         k = tf.cast(counts, self.dtype)
-        parts = (
-            (self.concentration1, k),
-            (self.concentration0, n - k),
-            (self.concentration1 + self.concentration0, n),
-        )
-        (sum1, rest1), (sum0, rest0), (sum_all, rest_all) = (_rising(c, m) for c, m in parts)
-        ratios = k * tf.math.log(sum1 / sum_all) + (n - k) * tf.math.log(sum0 / sum_all)
-        combinations = -tfp.math.lbeta(k + 1.0, n - k + 1.0) - tf.math.log1p(n)
-        return combinations + ratios + rest1 + rest0 - rest_all
+        total = self.concentration1 + self.concentration0
+        log_prob = 0.0
+        base_all, rest_all = _rising(total, n)
+        unit_all, unit_rest_all = _rising(tf.ones_like(total), n)
+        for c, m in ((self.concentration1, k), (self.concentration0, n - k)):
+            base, rest = _rising(c, m)
+            unit, unit_rest = _rising(tf.ones_like(c), m)
+            log_prob += m * _log_double_ratio(base, unit, m, base_all, unit_all, n) + rest - unit_rest
+        return log_prob - (rest_all - unit_rest_all)
 
 
 def _rising(c: tf.Tensor, m: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`(s, r)` with log Gamma(c + m) - log Gamma(c) = m log(s) - m + r."""
+    """`(s, r)` with log Gamma(c + m) - log Gamma(c) = m log(s + m) - m + r."""
     is_small = c < _STIRLING
     small = tf.where(is_small, c, 1.0)
-    # Gamma(c + 8) = c (c + 1) ... (c + 7) Gamma(c), in the numerator and in the denominator.
-    shift = tf.ones_like(small * m)
-    for step in range(_STIRLING):
-        shift *= (small + m + step) / (small + step)
+    # Gamma(c + 8) = c (c + 1) ... (c + 7) Gamma(c), in the numerator and in the denominator. Products of four
+    # such ratios have room in float32, and of one whose c may be next to 0.
+    shift = tf.math.log1p(m / small)
+    for steps in ((1, 2, 3, 4), (5, 6, 7)):
+        factors = tf.ones_like(shift)
+        for step in steps:
+            factors *= (small + m + step) / (small + step)
+        shift += tf.math.log(factors)
     large = tf.where(is_small, c + _STIRLING, c)
     stirling = (large - 0.5) * tf.math.log1p(m / large)
     stirling += _correction(large + m) - _correction(large)
-    return large + m, stirling - tf.where(is_small, tf.math.log(shift), 0.0)
+    return large, stirling - tf.where(is_small, shift, 0.0)
+
+
+def _log_double_ratio(
+    a: tf.Tensor, unit: tf.Tensor, m: tf.Tensor, total: tf.Tensor, unit_total: tf.Tensor, n: tf.Tensor
+) -> tf.Tensor:
+    """log of (a + m) (unit_total + n) / ((unit + m) (total + n))."""
+    ratio = (a + m) / (unit + m) * ((unit_total + n) / (total + n))
+    # Near 1, what the ratio would be rounded to counts m times.
+    excess = (a - unit) / (unit + m) - (total - unit_total) / (unit_total + n)
+    excess *= (unit_total + n) / (total + n)
+    is_near = (ratio > 0.5) & (ratio < 2.0)
+    return tf.math.log(tf.where(is_near, 1.0, ratio)) + tf.math.log1p(tf.where(is_near, excess, 0.0))
 
 
 def _correction(x: tf.Tensor) -> tf.Tensor:

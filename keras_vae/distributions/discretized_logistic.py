@@ -1,11 +1,13 @@
 """The logistic distribution rounded to integers."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import is_number
 from keras_vae.errors import invalid
 
 tfd = tfp.distributions
@@ -201,6 +203,7 @@ class DiscretizedLogistic(tfd.AutoCompositeTensorDistribution):
 
 def check_range(low: int, high: int) -> tuple[int, int]:
     """The two as integers; raises `ValueError` unless `low < high`."""
-    if int(low) != low or int(high) != high or low >= high:
-        raise invalid("high", "integers low < high", f"low={low}, high={high}")
+    whole = all(is_number(end) and math.isfinite(end) and int(end) == end for end in (low, high))
+    if not whole or low >= high:
+        raise invalid("high", "integers low < high", f"low={low!r}, high={high!r}")
     return int(low), int(high)

@@ -37,15 +37,20 @@ def leave_one_out_bound(log_weights: tf.Tensor) -> tf.Tensor:
     Returns:
         `[K, ...]`, in nats. Memory grows with K squared.
     """
-    count = log_weights.shape[0]
     others = leave_one_out_mean(log_weights)
     # Row k is all log-weights with the k-th replaced: sums of differences would lose small weights.
-    own = tf.eye(count, dtype=tf.bool)
-    own = tf.reshape(own, [count, count] + [1] * (log_weights.shape.rank - 1))
-    replaced = tf.where(own, others[:, None], log_weights[None])
-    return tf.reduce_logsumexp(replaced, axis=1) - math.log(count)
+    replaced = tf.where(_own(log_weights), others[:, None], log_weights[None])
+    return tf.reduce_logsumexp(replaced, axis=1) - math.log(log_weights.shape[0])
 
 
 def leave_one_out_mean(values: tf.Tensor) -> tf.Tensor:
-    """For each draw the mean of the others: `[K, ...]` to `[K, ...]`, K >= 2."""
-    return (tf.reduce_sum(values, axis=0) - values) / (values.shape[0] - 1)
+    """For each draw the mean of the others: `[K, ...]` to `[K, ...]`, K >= 2. Memory grows with K squared."""
+    # The sum of all less one's own would lose the others beside a very large value, or an infinite one.
+    others = tf.where(_own(values), tf.zeros([], values.dtype), values[None])
+    return tf.reduce_sum(others, axis=1) / (values.shape[0] - 1)
+
+
+def _own(values: tf.Tensor) -> tf.Tensor:
+    """Where row k of `[K, K, ...]` has its own draw, the k-th: `[K, K, 1, ...]` for values `[K, ...]`."""
+    count = values.shape[0]
+    return tf.reshape(tf.eye(count, dtype=tf.bool), [count, count] + [1] * (values.shape.rank - 1))

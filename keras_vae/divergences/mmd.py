@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from keras_vae.checks import check_number
-from keras_vae.divergences.checks import check_scales
+from keras_vae.divergences.checks import check_samples, check_scales
 from keras_vae.divergences.weights import normalized
 from keras_vae.errors import lookup
 
@@ -57,7 +57,8 @@ def mmd(
         `[...]`, float32, without unit.
 
     Raises:
-        ValueError: for an unknown kernel, or a scale or variance that is not above 0.
+        ValueError: for an unknown kernel, a scale or variance that is not above 0, points of different
+            dimensions, or weights that are not numbers >= 0, one for each point of x.
 
     Example:
 
@@ -69,6 +70,7 @@ def mmd(
     et al., Wasserstein Auto-Encoders, 2018, section 4 (C of the multiquadratic) and Algorithm 2.
     """
     x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+    check_samples(x, y, weights)
     function, scales = lookup("kernel", kernel, KERNELS), check_scales(scales)
     unit = 2.0 * x.shape[-1] * check_number("variance", variance, above=0.0)
 

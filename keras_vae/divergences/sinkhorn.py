@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_vae.checks import check_count, check_number
+from keras_vae.divergences.checks import check_samples
 from keras_vae.divergences.mmd import squared_distances
 from keras_vae.divergences.weights import normalized
 
@@ -50,7 +51,8 @@ def sinkhorn(
         `[...]`, float32, in units of the cost. See `sinkhorn_with_error` and `check_convergence`.
 
     Raises:
-        ValueError: for arguments out of range.
+        ValueError: for arguments out of range, points of different dimensions, or weights that are not
+            numbers >= 0, one for each point of x.
 
     Example:
 
@@ -75,6 +77,7 @@ def sinkhorn_with_error(
     """`sinkhorn` and its marginal error; arguments as there."""
     check_options(epsilon, num_iterations, tolerance)
     x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+    check_samples(x, y, weights)
     costs = squared_distances(x, y), squared_distances(x, x), squared_distances(y, y)
     between, within_x, within_y = (tf.stop_gradient(cost) for cost in costs)
     # Masses in units of those of equal points.
@@ -156,7 +159,8 @@ def _potentials(
         halves = 0.5 * (of_x + x_map), 0.5 * (of_y + y_map)
         return error, tf.maximum(step / 2.0, epsilon), new_f, new_g, *halves
 
-    start = tf.maximum(tf.reduce_max(between), epsilon)
+    # Points without mass have no part in it.
+    start = tf.maximum(tf.reduce_max(tf.where(mass[..., :, None] > 0.0, between, 0.0)), epsilon)
     zeros = tf.zeros_like(between[..., :, 0]), tf.zeros_like(between[..., 0, :])
     state = (tf.constant(float("inf")), start, *zeros, *zeros)
     _, _, f, g, of_x, of_y = tf.while_loop(
@@ -189,8 +193,10 @@ def _transport(
     """The dual objective at the potentials, and the marginal error of their plan."""
     rows, columns = (tf.cast(tf.shape(cost)[axis], tf.float32) for axis in (-2, -1))
     constant = tf.stop_gradient(cost)
-    plan = tf.exp((f[..., :, None] + g[..., None, :] - constant) / epsilon) / (rows * columns)
-    plan *= row_mass[..., :, None] * column_mass[..., None, :]
+    mass = row_mass[..., :, None] * column_mass[..., None, :]
+    # Where there is no mass nothing holds the potentials back: the exponential may be infinite.
+    exponents = tf.where(mass > 0.0, (f[..., :, None] + g[..., None, :] - constant) / epsilon, 0.0)
+    plan = tf.exp(exponents) * mass / (rows * columns)
     excess = tf.reduce_sum(plan, axis=[-2, -1]) - 1.0
     means = tf.reduce_mean(row_mass * f, axis=-1), tf.reduce_mean(column_mass * g, axis=-1)
     dual = means[0] + means[1] - epsilon * excess

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_vae.checks import check_count
 from keras_vae.distributions import draws
+from keras_vae.divergences.checks import check_samples
 from keras_vae.divergences.weights import normalized
 from keras_vae.errors import invalid
 
@@ -39,12 +40,14 @@ def sliced_wasserstein(
         `[...]`, float32, in units of x to the power p. No p-th root is taken: its gradient is infinite at 0.
 
     Raises:
-        ValueError: for arguments out of range or samples of different sizes.
+        ValueError: for arguments out of range, samples of different sizes, or weights that are not
+            numbers >= 0, one for each point of x.
 
     Reference: Kolouri et al., Sliced-Wasserstein Auto-Encoders, 2019, Algorithm 1.
     """
     check_sliced(num_projections, p)
     x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+    check_samples(x, y, weights)
     if not x.shape[-2:].is_compatible_with(y.shape[-2:]):
         raise invalid("y", f"as many points as x, shape {tuple(x.shape)}", f"shape {tuple(y.shape)}")
     directions = _directions(x.shape[-1], num_projections, seed)

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from keras_vae.checks import check_number
 from keras_vae.divergences.weights import normalized
 
 
@@ -19,6 +20,9 @@ def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None)
         logits: c, `[B, K]`, any real numbers.
         weights: of the examples in the mean, `[B]`, or None for equal ones.
 
+    Raises:
+        ValueError: for a rate out of its range.
+
     Example:
 
     >>> kl_to_rate(0.5, tf.zeros([3, 2])).numpy().tolist()
@@ -26,6 +30,7 @@ def kl_to_rate(rate: float, logits: tf.Tensor, weights: tf.Tensor | None = None)
 
     Reference: Ng, Sparse autoencoder, CS294A lecture notes, 2011, section 3.
     """
+    rate = check_number("rate", rate, above=0.0, below=1.0)
     weights = tf.ones_like(logits[:, 0]) if weights is None else tf.cast(weights, logits.dtype)
     log_weights = tf.math.log(normalized(weights))[:, None]
     log_active = tf.reduce_logsumexp(log_weights + tf.math.log_sigmoid(logits), axis=0)

@@ -49,7 +49,7 @@ def positive_scale(raw: tf.Tensor) -> tf.Tensor:
     softplus = tf.math.minimum(tf.math.softplus(raw), MAX_SCALE)
     # Squares of very small and of very large scales leave float32, so the hypotenuse is taken with the larger
     # of the two sides factored out.
-    floor = tf.cast(MIN_SCALE, raw.dtype)
+    floor = tf.constant(MIN_SCALE, raw.dtype)
     large = tf.math.maximum(softplus, floor)
     small = tf.math.minimum(softplus, floor)
     return large * tf.sqrt(1.0 + tf.square(small / large))
@@ -105,6 +105,8 @@ class DistributionLayer(keras.layers.Layer):
             regularizer = _PassedDistribution(regularizer)
         super().__init__(activity_regularizer=regularizer, **kwargs)
         self.convert_to_tensor_fn = get_conversion(convert_to_tensor_fn)
+        if not isinstance(validate_args, bool):
+            raise invalid("validate_args", "True or False", validate_args)
         self.validate_args = validate_args
         self.seed = seed
         if isinstance(seed, keras.random.SeedGenerator):
@@ -134,7 +136,12 @@ class DistributionLayer(keras.layers.Layer):
 
     def call(self, inputs: Any) -> tfd.Distribution:
         seed = _seed_of_replica(tf.cast(self.seed_generator.next(), tf.int32))
-        return coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
+        distribution = coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
+        mask = getattr(inputs, "_keras_mask", None)
+        if mask is not None:
+            # As Keras does it, but before it calls the activity regularizer.
+            distribution._keras_mask = mask
+        return distribution
 
     # Traced, since only the distribution knows the shape and dtype of what it converts to. Layers that wrap
     # layers ask for the shape alone.
@@ -257,22 +264,26 @@ def _unwrapped(regularizer: Any) -> Any:
     return regularizer.regularizer if isinstance(regularizer, _PassedDistribution) else regularizer
 
 
-def get_conversion(identifier: str | ConvertToTensorFn) -> ConvertToTensorFn:
+def get_conversion(
+    identifier: str | ConvertToTensorFn, argument: str = "convert_to_tensor_fn"
+) -> ConvertToTensorFn:
     """The conversion function of that name, or the function itself."""
     if isinstance(identifier, property):  # such as tfd.Bernoulli.logits
         identifier = getattr(identifier.fget, "__name__", "")
     if isinstance(identifier, str):
-        return lookup("convert_to_tensor_fn", identifier, _CONVERSIONS)
+        return lookup(argument, identifier, _CONVERSIONS)
     if not callable(identifier):
-        raise invalid("convert_to_tensor_fn", "a function of the distribution, or its name", identifier)
+        raise invalid(argument, "a function of the distribution, or its name", identifier)
     return identifier
 
 
-def serialize_conversion(fn: ConvertToTensorFn) -> str | dict[str, Any]:
+def serialize_conversion(
+    fn: ConvertToTensorFn, argument: str = "convert_to_tensor_fn"
+) -> str | dict[str, Any]:
     for name, known in _CONVERSIONS.items():
         if fn is known:
             return name
-    return serialize_function("convert_to_tensor_fn", fn)
+    return serialize_function(argument, fn)
 
 
 def serialize_function(argument: str, fn: Callable) -> dict[str, Any]:

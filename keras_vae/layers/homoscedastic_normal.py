@@ -5,9 +5,11 @@ from math import prod
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_number, is_number
 from keras_vae.distributions import Normal
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import MAX_SCALE, MIN_SCALE, positive_scale
@@ -35,7 +37,7 @@ class HomoscedasticNormal(IndependentLayer):
         inputs: `batch_shape + [params_size(event_shape)]`: the means.
 
     Raises:
-        ValueError: for a scale out of its range.
+        ValueError: for a scale out of its range, or a `trainable_scale` that is not True or False.
 
     Reference: Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders, ICML
     2021, section 4.
@@ -62,12 +64,13 @@ class HomoscedasticNormal(IndependentLayer):
         **kwargs: Any,
     ):
         super().__init__(event_shape, convert_to_tensor_fn, validate_args, **kwargs)
-        if not MIN_SCALE <= scale <= MAX_SCALE:
-            raise invalid("scale", f"a number in [{MIN_SCALE:g}, {MAX_SCALE:g}]", scale)
-        self.scale = float(scale)
+        self.scale = check_number("scale", scale, at_least=MIN_SCALE, at_most=MAX_SCALE)
+        if not isinstance(trainable_scale, bool):
+            raise invalid("trainable_scale", "True or False", trainable_scale)
         self.trainable_scale = trainable_scale
         if trainable_scale:
-            start = keras.initializers.Constant(_raw_scale(self.scale))
+            # Of a Python float Keras would make a float32 first.
+            start = keras.initializers.Constant(np.float64(_raw_scale(self.scale)))
             self.raw_scale = self.add_weight(name="raw_scale", shape=(), initializer=start)
 
     def distribution(self, params: tf.Tensor) -> tfd.Distribution:
@@ -85,7 +88,8 @@ class HomoscedasticNormal(IndependentLayer):
         """The distribution with means `params`, `batch_shape + [params_size]`, and one scale."""
         shape = as_shape(event_shape)
         (loc,) = reshape_event(params, shape, 1)
-        normal = Normal(loc, tf.cast(scale, loc.dtype), validate_args=validate_args)
+        scale = tf.constant(scale, loc.dtype) if is_number(scale) else tf.cast(scale, loc.dtype)
+        normal = Normal(loc, scale, validate_args=validate_args)
         return independent(normal, shape, validate_args, name)
 
     @staticmethod

@@ -20,12 +20,15 @@ tfd = tfp.distributions
 
 Shape = int | Iterable[int]
 
+_MAX_LOG_RATE = 40.0
+
 
 def as_shape(event_shape: Shape, argument: str = "event_shape") -> tuple[int, ...]:
     """A shape as a tuple; raises `ValueError` for sizes that are not positive integers."""
-    sizes = (event_shape,) if isinstance(event_shape, int | np.integer) else event_shape
+    sizes: Any = (event_shape,) if isinstance(event_shape, int | np.integer) else event_shape
     try:
-        shape = tuple(operator.index(size) for size in sizes)
+        # True is an index too, but no size.
+        shape = tuple(-1 if isinstance(size, bool) else operator.index(size) for size in sizes)
     except (TypeError, ValueError):
         shape = (-1,)
     if any(size < 1 for size in shape):
@@ -348,7 +351,8 @@ class IndependentPoisson(IndependentLayer):
         convert_to_tensor_fn, validate_args, seed, activity_regularizer: see `DistributionLayer`.
 
     Call arguments:
-        inputs: `batch_shape + [params_size(event_shape)]`: the logarithms of the rates.
+        inputs: `batch_shape + [params_size(event_shape)]`: the logarithms of the rates. Those above 40, no
+            rate of any counts, are taken as 40, with the gradient of that, so that training finds back.
 
     Example:
 
@@ -370,7 +374,9 @@ class IndependentPoisson(IndependentLayer):
         """The distribution with log-rates `params`, `batch_shape + [params_size]`."""
         shape = as_shape(event_shape)
         (log_rate,) = reshape_event(params, shape, 1)
-        poisson = tfd.Poisson(log_rate=log_rate, validate_args=validate_args)
+        # exp would be infinite from 88.7 on.
+        bounded = tf.grad_pass_through(lambda value: tf.minimum(value, _MAX_LOG_RATE))(log_rate)
+        poisson = tfd.Poisson(log_rate=bounded, validate_args=validate_args)
         return independent(poisson, shape, validate_args, name)
 
     @staticmethod

@@ -125,6 +125,6 @@ def _get(
 
 
 def _check_shape(argument: str, layer: DistributionLayer, shape: tuple[int, ...]) -> None:
-    known = getattr(layer, "event_shape", None) or getattr(layer, "event_size", None)
+    known = getattr(layer, "event_shape", getattr(layer, "event_size", None))
     if known is not None and as_shape(known) != shape:
         raise invalid(argument, f"a distribution of event shape {shape}", f"one of {as_shape(known)}")

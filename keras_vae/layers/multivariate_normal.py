@@ -77,7 +77,7 @@ class MultivariateNormalTriL(_MultivariateNormal):
         size = MultivariateNormalTriL.params_size(event_size)
         check_last_dimension(params, size, f"event_size {event_size}")
         factor = tfp.bijectors.FillScaleTriL(
-            diag_shift=tf.cast(MIN_SCALE, params.dtype), validate_args=validate_args
+            diag_shift=tf.constant(MIN_SCALE, params.dtype), validate_args=validate_args
         )
         return distributions.MultivariateNormalTriL(
             loc=params[..., :event_size],

@@ -29,7 +29,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
         sample_weight: broadcasts with `batch_shape`.
 
     Raises:
-        ValueError: if `y_pred` is a tensor, or if `y_true` has not the shape of a draw from it.
+        ValueError: if `y_pred` is a tensor, or if `y_true` is known not to have the shape of a draw from it.
+            Sizes known only at run time are compared then, except under XLA.
 
     Example:
 
@@ -59,9 +60,11 @@ class NegativeLogLikelihood(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """The loss of every example, `batch_shape`."""
         if isinstance(y_pred, tfd.Distribution):
-            y_true = tf.cast(tf.convert_to_tensor(y_true), y_pred.dtype)
-            _check_shapes(y_true, y_pred)
-            return -y_pred.log_prob(y_true)
+            y_true, dtype = tf.convert_to_tensor(y_true), tf.as_dtype(y_pred.dtype)
+            # An integer dtype is that of the draws; grey values would be cut to 0 and 1 in it.
+            if dtype.is_floating or not y_true.dtype.is_floating:
+                y_true = tf.cast(y_true, dtype)
+            return -y_pred.log_prob(_fitting(y_true, y_pred))
         if in_symbolic_scope():
             # Before it trains under a `tf.distribute` strategy, Keras calls losses with placeholders of the
             # outputs, for their variables.
@@ -81,13 +84,34 @@ class _Values(keras.losses.Loss):
         return y_pred
 
 
-def _check_shapes(y_true: tf.Tensor, p: tfd.Distribution) -> None:
-    expected = p.batch_shape.concatenate(p.event_shape)
-    if y_true.shape.rank is None or expected.rank is None:
-        return
-    try:
-        fits = tf.broadcast_static_shape(y_true.shape, expected).is_compatible_with(y_true.shape)
-    except ValueError:
-        fits = False
+def _fitting(y_true: tf.Tensor, p: tfd.Distribution) -> tf.Tensor:
+    """`y_true`, whose shape is the event shape of p behind one that the batch shape of p broadcasts to.
+
+    Raises:
+        ValueError: where that is known to be otherwise. What is not known is asserted at run time.
+    """
+    batch, event, shape = p.batch_shape, p.event_shape, y_true.shape
+    if shape.rank is None or batch.rank is None or event.rank is None:
+        return y_true
+    expected = batch.concatenate(event)
+    extra = shape.rank - expected.rank
+    fits, known = extra >= 0, True
+    for i, (size, of_p) in enumerate(zip(shape[max(extra, 0) :], expected, strict=False)):
+        if of_p == 1 and i < batch.rank:  # the one that broadcasts
+            continue
+        if size is not None and of_p is not None:
+            fits &= size == of_p
+        elif size == 1 and extra:
+            fits = False  # the column [N, 1] beside N scalars
+        else:
+            known = False
     if not fits:
-        raise invalid("y_true", f"shape {expected}, batch and event of y_pred", f"shape {y_true.shape}")
+        raise invalid("y_true", f"shape {expected}, batch and event of y_pred", f"shape {shape}")
+    if known:
+        return y_true
+    sizes, of_p = tf.shape(y_true), tf.concat([p.batch_shape_tensor(), p.event_shape_tensor()], axis=0)
+    broadcasts = tf.equal(of_p, 1) & (tf.range(expected.rank) < batch.rank)
+    equal = tf.reduce_all(tf.equal(sizes[extra:], of_p) | broadcasts)
+    message = "`y_true` must have the shape of a draw from y_pred, batch and event:"
+    with tf.control_dependencies([tf.debugging.Assert(equal, [message, sizes, of_p])]):
+        return tf.identity(y_true)

@@ -50,7 +50,8 @@ def conv_encoder(
         condition_shape: shape of a second input, the condition; None for a model of the data alone. Of an
             image as high and wide as the data, the channels are added to the data's; of anything else, all
             values at every pixel.
-        num_classes: the same for conditions that are labels: a second input of class numbers from 0.
+        num_classes: the same for conditions that are labels: a second input of class numbers from 0. See
+            to it that they are below `num_classes`: any other number is read as no class, without an error.
         name: the model's name.
 
     Returns:

@@ -42,7 +42,8 @@ def mlp_encoder(
             `(1 / 127.5, -1.0)`, which is what `support` of a likelihood of bytes says.
         condition_shape: shape of a second input, the condition, whose values are joined to the data's; None
             for a model of the data alone.
-        num_classes: the same for conditions that are labels: a second input of class numbers from 0.
+        num_classes: the same for conditions that are labels: a second input of class numbers from 0. See
+            to it that they are below `num_classes`: any other number is read as no class, without an error.
         name: the model's name.
 
     Returns:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from keras_vae.errors import invalid
 
@@ -30,7 +31,8 @@ def spectrally_normalized(network: keras.Model, name: str = "decoder") -> keras.
         name: what an error calls the network.
 
     Raises:
-        ValueError: for a subclassed model, which cannot be copied, and one without such layers.
+        ValueError: for a subclassed model, which cannot be copied, one without such layers, and one with
+            kernels that this cannot normalise: of depthwise, separable or recurrent layers, among others.
 
     Example:
 
@@ -40,6 +42,7 @@ def spectrally_normalized(network: keras.Model, name: str = "decoder") -> keras.
 
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, algorithm 1.
     """
+    _check_kernels(network, name)
     layers = list(network._flatten_layers())
     normalized = [layer for layer in layers if isinstance(layer, keras.layers.SpectralNormalization)]
     inner = {id(layer.layer) for layer in normalized}
@@ -64,3 +67,18 @@ def spectrally_normalized(network: keras.Model, name: str = "decoder") -> keras.
     for layer, copy in copies:
         copy.set_weights(layer.get_weights())
     return result
+
+
+def _check_kernels(network: keras.Model, name: str) -> None:
+    """Raises `ValueError` for a layer that the copy would leave as it is though it has a kernel."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Sequential | Functional):
+            _check_kernels(layer, name)
+        elif not isinstance(layer, (*_LINEAR, keras.layers.SpectralNormalization)) and any(
+            "kernel" in weight.name for weight in layer.weights
+        ):
+            raise invalid(
+                name,
+                "a network whose kernels are those of Dense, Conv and ConvTranspose layers",
+                f"one with {layer.name}, a {type(layer).__name__}",
+            )

@@ -89,9 +89,7 @@ class BayesianGaussianMixtureGraph(GaussianMixtureGraph):
     def _belief_after(self, means: tf.Tensor, share: float) -> dict[str, tf.Tensor]:
         """As if every component had seen `share` examples around its mean; of none, p(theta) for means 0."""
         count, size = means.shape
-        covariance = tf.square(tf.cast(self.scale, means.dtype)) * tf.eye(
-            size, batch_shape=[count], dtype=means.dtype
-        )
+        covariance = self.scale**2 * tf.eye(size, batch_shape=[count], dtype=means.dtype)
         ones = tf.ones([count], means.dtype)
         shrinkage = ones[:, None, None] * (self.scale / self.spread) ** 2
         of_components = regression(

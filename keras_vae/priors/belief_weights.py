@@ -35,7 +35,6 @@ class BeliefWeights:
                 initializer="zeros",
                 trainable=False,
                 aggregation="mean",
-                autocast=False,
             )
             for name, value in prior.items()
         }
@@ -66,7 +65,6 @@ class BeliefWeights:
             batch_size: B, scalar.
         """
         prior = self.prior()
-        scale = tf.cast(self._size, tf.float32) / tf.cast(batch_size, tf.float32)
         for name, weight in self._weights.items():
-            target = prior[name] + tf.cast(scale, weight.dtype) * statistics[name]
+            target = prior[name] + self._size / tf.cast(batch_size, weight.dtype) * statistics[name]
             weight.assign((1.0 - self._rate) * weight + self._rate * target)

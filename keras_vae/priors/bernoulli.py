@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import distributions
+from keras_vae.checks import check_number
 from keras_vae.errors import invalid
 from keras_vae.layers.independent import Shape
 from keras_vae.priors.prior import Prior
@@ -40,21 +42,20 @@ class Bernoulli(Prior):
 
     def __init__(self, event_shape: Shape, probs: float = 0.5, learned: bool = False, **kwargs: Any):
         super().__init__(event_shape, **kwargs)
-        if isinstance(probs, bool) or not isinstance(probs, float) or not 0.0 < probs < 1.0:
-            raise invalid("probs", "a number strictly between 0 and 1", probs)
         if not isinstance(learned, bool):
             raise invalid("learned", "True or False", learned)
-        self.probs, self.learned = probs, learned
-        self._logit = math.log(probs) - math.log1p(-probs)
+        self.probs, self.learned = check_number("probs", probs, above=0.0, below=1.0), learned
+        self._logit = math.log(self.probs) - math.log1p(-self.probs)
         if learned:
-            start = keras.initializers.Constant(self._logit)
+            # Of a Python float Keras would make a float32 first.
+            start = keras.initializers.Constant(np.float64(self._logit))
             self.logits = self.add_weight(name="logits", shape=self.event_shape, initializer=start)
 
     def distribution(self) -> tfd.Distribution:
         if self.learned:
             logits = tf.convert_to_tensor(self.logits)
         else:
-            logits = tf.fill(self.event_shape, tf.cast(self._logit, self.compute_dtype))
+            logits = tf.fill(self.event_shape, tf.constant(self._logit, self.compute_dtype))
         bits = distributions.Bernoulli(logits, dtype=logits.dtype)
         return tfd.Independent(bits, len(self.event_shape))
 

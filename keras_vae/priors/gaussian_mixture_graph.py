@@ -97,12 +97,12 @@ class GaussianMixtureGraph(GraphicalModel):
         """The trainable weights; the Bayesian subclass has others."""
         size = self.event_shape[0]
         self._tril = tfb.FillScaleTriL(diag_shift=np.array(MIN_SCALE, self.variable_dtype))
-        # In full precision wherever they are read, as inside a model's call.
-        zeros = {"initializer": "zeros", "autocast": False}
-        self.logits = self.add_weight(name="logits", shape=(self.num_components,), **zeros)
-        self.loc = self.add_weight(name="loc", shape=(self.num_components, size), **zeros)
+        self.logits = self.add_weight(name="logits", shape=(self.num_components,), initializer="zeros")
+        self.loc = self.add_weight(name="loc", shape=(self.num_components, size), initializer="zeros")
         entries = size * (size + 1) // 2
-        self.raw_scale = self.add_weight(name="raw_scale", shape=(self.num_components, entries), **zeros)
+        self.raw_scale = self.add_weight(
+            name="raw_scale", shape=(self.num_components, entries), initializer="zeros"
+        )
         self._begin(self._initial_means())
 
     def _initial_means(self) -> tf.Tensor:

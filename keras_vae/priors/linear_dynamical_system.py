@@ -70,8 +70,7 @@ class LinearDynamicalSystem(GraphicalModel):
             "transition": INITIAL_TRANSITION * unit,
             "raw_noise": self._tril.inverse(self.noise * unit),
         }.items():
-            # In full precision wherever they are read, as inside a model's call.
-            weight = self.add_weight(name=name, shape=tuple(value.shape), initializer="zeros", autocast=False)
+            weight = self.add_weight(name=name, shape=tuple(value.shape), initializer="zeros")
             weight.assign(value)
             setattr(self, name, weight)
 

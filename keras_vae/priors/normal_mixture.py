@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -14,7 +15,8 @@ from keras_vae.priors.prior import Prior
 
 tfd = tfp.distributions
 
-_UNIT_RAW_SCALE = 0.5413248546129181  # softplus of it is 1
+# softplus of it is 1. Of a Python float Keras would make a float32 first.
+_UNIT_RAW_SCALE = np.float64(0.5413248546129181)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -27,6 +27,10 @@ class Prior(keras.layers.Layer):
         self.event_shape = as_shape(event_shape)
         self.built = True
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """A weight, in full precision wherever it is read, as inside the call of a half-precision model."""
+        return super().add_weight(*args, **{"autocast": False, **kwargs})
+
     def distribution(self) -> tfd.Distribution:
         """The prior, batch shape `[]` and event shape `event_shape`."""
         raise NotImplementedError

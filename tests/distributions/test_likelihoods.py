@@ -121,6 +121,28 @@ class TestBetaBinomial:
         # SciPy's betaln loses digits of its own at the largest concentrations.
         np.testing.assert_allclose(received, expected, rtol=1e-6, atol=5e-4)
 
+    def test_log_prob_of_16_bits(self):
+        """Against SciPy, in float64."""
+        for c1, c0 in ((1e-6, 1e-6), (1e-4, 2.0), (0.5, 0.5), (9.0, 0.1), (7.9, 8.1)):
+            k = np.array([0, 1, 2, 255, 32767, 40000, 65533, 65534, 65535])
+            received = BetaBinomial(65535.0, c1, c0).log_prob(k)
+            expected = scipy.stats.betabinom.logpmf(k, 65535, np.float32(c1), np.float32(c0))
+            np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-4)
+
+    @pytest.mark.parametrize("largest, atol", [(1e3, 2e-3), (1e5, 2e-2), (1e7, 0.1)])
+    def test_log_prob_of_16_bits_at_large_concentrations(self, largest, atol):
+        c1, c0 = (np.exp(RNG.uniform(-13, np.log(largest), 3000)).astype("float32") for _ in range(2))
+        with np.errstate(invalid="ignore"):
+            likely = RNG.binomial(65535, RNG.beta(c1.astype(float) + 1e-3, c0.astype(float) + 1e-3))
+        for k in (likely, RNG.integers(0, 65536, 3000)):
+            concentrations = [tf.constant(c) for c in (c1, c0)]
+            with tf.GradientTape() as tape:
+                tape.watch(concentrations)
+                received = BetaBinomial(65535.0, *concentrations).log_prob(k)
+            assert np.isfinite(tape.gradient(received, concentrations)).all()
+            exact = BetaBinomial(np.float64(65535), c1.astype(float), c0.astype(float)).log_prob(k)
+            np.testing.assert_allclose(received, exact, rtol=1e-4, atol=atol)
+
     def test_tends_to_the_binomial(self):
         k = np.arange(256)
         p = BetaBinomial(255.0, 3e6, 7e6)

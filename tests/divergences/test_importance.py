@@ -49,3 +49,13 @@ def test_leave_one_out_against_a_loop(count):
     # The mean of the others is the sum less one's own, which costs a digit or two.
     np.testing.assert_allclose(leave_one_out_mean(tf.constant(log_w)), means, rtol=1e-10)
     np.testing.assert_allclose(leave_one_out_bound(tf.constant(log_w)), bounds, rtol=1e-10)
+
+
+def test_leave_one_out_beside_a_very_small_weight():
+    expected = np.log((np.exp(-1.5) + np.exp(-1.0) + np.exp(-2.0)) / 3)
+    for smallest in (-3e8, -np.inf):
+        log_w = tf.constant([[smallest], [-1.0], [-2.0]])
+        assert float(leave_one_out_mean(log_w)[0, 0]) == -1.5
+        found = leave_one_out_bound(log_w).numpy()[:, 0]
+        assert found[0] == pytest.approx(expected, rel=1e-6)
+        np.testing.assert_allclose(found[1:], [-2.0 - np.log(3), -1.0 - np.log(3)], rtol=1e-6)

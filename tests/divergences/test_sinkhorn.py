@@ -110,3 +110,24 @@ def test_what_did_not_converge_warns_with_the_remedy():
 def test_bad_arguments(name, value):
     with pytest.raises(ValueError, match=f"`{name}`"):
         sinkhorn(X, Y, **{name: value})
+
+
+@pytest.mark.parametrize("far", [3.0, 10.0, 30.0, 100.0])
+@pytest.mark.parametrize("epsilon", [0.1, 1.0])
+def test_a_point_without_weight_has_no_effect_wherever_it_is(epsilon, far):
+    """Not even on the number of iterations; its own term of the plan would be infinite."""
+    near = np.float32([[0, 0], [1, 0], [0, 1]])
+    y = near + np.float32(0.1)
+    found, more = [], np.concatenate([near, np.float32([[far, far]])])
+    for x, weights in ((near, None), (more, [1.0, 1.0, 1.0, 0.0])):
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value, error = sinkhorn_with_error(x, y, epsilon, weights=weights)
+        found.append((value, error, tape.gradient(value, x)))
+    (value, error, gradient), (with_it, error_with_it, gradient_with_it) = found
+    assert float(value) == pytest.approx(0.02, rel=1e-3)
+    assert float(with_it) == pytest.approx(float(value), rel=1e-4)
+    assert float(error_with_it) == pytest.approx(float(error), rel=1e-2, abs=1e-6)
+    np.testing.assert_allclose(gradient_with_it[:3], gradient, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(gradient_with_it[3], [0.0, 0.0])

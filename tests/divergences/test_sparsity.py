@@ -45,3 +45,9 @@ def test_units_that_never_change_keep_a_gradient(logit):
 
 def test_a_batch_without_weight_is_finite():
     assert np.isfinite(kl_to_rate(0.1, tf.constant(LOGITS), tf.zeros(9))).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, "a", None, float("nan")])
+def test_bad_rates(rate):
+    with pytest.raises(ValueError, match="`rate`"):
+        kl_to_rate(rate, tf.constant(LOGITS))

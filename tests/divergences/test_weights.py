@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.divergences import MMD, Sinkhorn, SlicedWasserstein, aggregate_covariance, mmd, sinkhorn
+from keras_vae.divergences.checks import check_samples
 from keras_vae.divergences.sinkhorn import sinkhorn_with_error
 from keras_vae.divergences.sliced import sliced_wasserstein
 from keras_vae.divergences.weights import normalized
@@ -147,3 +148,30 @@ def test_covariance_against_numpy(of_means):
 def test_normalized_weights_are_a_measure():
     found = normalized(tf.constant([[1.0, 3.0], [0.0, 0.0]]))
     np.testing.assert_allclose(found, [[0.25, 0.75], [0.5, 0.5]])
+
+
+@EVERY_DISTANCE
+@pytest.mark.parametrize(
+    ("x", "y", "weights", "name"),
+    [
+        (X, Y[:, :1], None, "y"),
+        (X, np.tile(Y, (1, 2)), None, "y"),
+        (X, Y[:, 0], None, "y"),
+        (X[0], Y, None, "x"),
+        (X, Y, WEIGHTS[:1], "weights"),
+        (X, Y, WEIGHTS[:-1], "weights"),
+        (X, Y, np.float32(1.0), "weights"),
+        (X, Y, WEIGHTS[:, None], "weights"),
+        (X, Y, -WEIGHTS, "weights"),
+        (X, Y, np.where(WEIGHTS > 1.0, np.nan, WEIGHTS), "weights"),
+    ],
+)
+def test_what_cannot_be_compared(distance, x, y, weights, name):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        distance.measure(x, y, SEED, weights=weights)
+
+
+def test_sizes_that_a_graph_does_not_know_pass():
+    signature = [tf.TensorSpec([None, None]), tf.TensorSpec(None), tf.TensorSpec([None])]
+    checked = tf.function(lambda x, y, w: check_samples(x, y, w) or tf.shape(x), input_signature=signature)
+    np.testing.assert_array_equal(checked(X, Y, WEIGHTS), X.shape)

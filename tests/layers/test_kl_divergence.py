@@ -17,7 +17,7 @@ from keras_vae.layers import (
     VariableLayer,
 )
 from keras_vae.losses import NegativeLogLikelihood
-from keras_vae.priors import NormalMixture, StandardNormal
+from keras_vae.priors import FittedMixture, NormalMixture, StandardNormal
 
 tfd = tfp.distributions
 
@@ -208,7 +208,7 @@ def test_config_round_trip():
 def test_functions_that_are_not_registered_are_not_saved():
     with pytest.raises(ValueError, match=r"distribution_b.*register_keras_serializable"):
         KLDivergenceRegularizer(lambda: PRIOR).get_config()
-    with pytest.raises(ValueError, match=r"convert_to_tensor_fn.*register_keras_serializable"):
+    with pytest.raises(ValueError, match=r"test_points_fn.*register_keras_serializable"):
         KLDivergenceRegularizer(PRIOR, test_points_fn=lambda p: p.mean()).get_config()
 
 
@@ -232,3 +232,104 @@ def test_wrong_arguments():
     with pytest.raises(NotImplementedError):
         KLDivergenceRegularizer(PRIOR, use_exact_kl=True)(MixtureNormal(2, 2)(np.zeros([3, 10])))
     assert isinstance(KLDivergenceRegularizer(PRIOR), keras.regularizers.Regularizer)
+
+
+STEPS = np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32")
+SHOWN = np.array([[True, True, False, False], [True, False, False, False]])
+
+
+def of_sequences(kind, fn="sample", **options):
+    """The loss of a model of masked sequences, and q, `[2, 4]`."""
+    regularizer = KLDivergenceRegularizer(PRIOR, **options) if kind == "regularizer" else None
+    q = IndependentNormal(2, fn, activity_regularizer=regularizer, seed=1)
+    head = [KLDivergenceAddLoss(PRIOR, **options)] if kind == "layer" else []
+    dense = keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Masking(), dense, q, *head])
+    steps = STEPS * SHOWN[..., None]
+    q = model(steps)
+    return float(model.losses[0]), q, model
+
+
+@pytest.mark.parametrize("kind", ["regularizer", "layer"])
+@pytest.mark.parametrize(
+    ("fn", "options"),
+    [
+        ("sample", {"use_exact_kl": True}),
+        ("sample", {"use_exact_kl": True, "weight": np.array([[0.5], [3.0]])}),
+        ("sample", {}),
+        ("sample", {"test_points_reduce_axis": None, "weight": 0.5}),
+        ("sample", {"test_points_reduce_axis": 1}),
+        (ten_draws, {"test_points_reduce_axis": 0}),
+        (ten_draws, {"weight": np.array([[0.5], [3.0]])}),
+    ],
+)
+def test_masked_steps_do_not_count(kind, fn, options):
+    loss, q, _ = of_sequences(kind, fn, **options)
+    weight = np.broadcast_to(options.get("weight", 1.0), [2, 4])
+    if options.get("use_exact_kl"):
+        kl = tfd.kl_divergence(tfd.MultivariateNormalDiag(q.mean(), q.stddev()), PRIOR).numpy()
+    else:
+        z = q.value()
+        kl = (q.log_prob(z) - PRIOR.log_prob(z)).numpy()
+    assert loss == pytest.approx(np.mean((weight * kl)[..., SHOWN]), rel=1e-5)
+    assert loss != pytest.approx(np.mean(weight * kl), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["regularizer", "layer"])
+def test_masked_steps_train_and_may_be_all(kind):
+    _, _, model = of_sequences(kind)
+    model.compile("sgd", loss=NegativeLogLikelihood())
+    model.fit(STEPS, STEPS[..., :2], verbose=0)
+    model(np.zeros_like(STEPS))
+    assert float(model.losses[0]) == 0.0
+
+
+def test_masks_of_fewer_and_of_more_dimensions_than_the_batch():
+    regularizer = KLDivergenceRegularizer(PRIOR, use_exact_kl=True)
+    params = np.random.default_rng(0).normal(size=(2, 4, 4)).astype("float32")
+    q, expected = IndependentNormal(2)(params), regularizer(IndependentNormal.new(params[:1], 2))
+    q._keras_mask = tf.constant([True, False])
+    np.testing.assert_allclose(regularizer(q), expected, rtol=1e-5)
+    q._keras_mask = tf.ones([2, 4, 1], tf.bool)
+    with pytest.raises(ValueError, match="`mask`"):
+        regularizer(q)
+
+
+@both
+def test_priors_of_another_event_shape(added):
+    for exact in (True, False):
+        for prior in (StandardNormal(1), StandardNormal(3), StandardNormal((2, 2)), tfd.Normal(0.0, 1.0)):
+            with pytest.raises(ValueError, match=r"`distribution_b`.*event shape"):
+                added(prior, use_exact_kl=exact)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("make", [lambda: NormalMixture(2, 3), lambda: FittedMixture(2, 3)])
+def test_priors_with_weights_under_a_half_precision_policy(make, policy):
+    keras.config.set_dtype_policy(policy)
+    head = IndependentNormal(2, activity_regularizer=KLDivergenceRegularizer(make()))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), head, KLDivergenceAddLoss(make())])
+    model(np.ones([4, 3], "float32"))
+    assert [loss.dtype for loss in model.losses] == [tf.float32] * 2
+
+
+@pytest.mark.parametrize("kind", [KLDivergenceRegularizer, KLDivergenceAddLoss])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weight", "a"),
+        ("weight", -1.0),
+        ("weight", float("nan")),
+        ("weight", True),
+        ("weight", [1.0, -1.0]),
+        ("use_exact_kl", "yes"),
+        ("test_points_reduce_axis", "x"),
+        ("test_points_reduce_axis", 0.5),
+        ("test_points_reduce_axis", (0, None)),
+        ("test_points_fn", "foo"),
+        ("test_points_fn", 3),
+    ],
+)
+def test_wrong_options(kind, name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        kind(PRIOR, **{name: value})

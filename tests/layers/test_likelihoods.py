@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae import layers
+from keras_vae import layers, networks
 from keras_vae.layers import LIKELIHOODS, POSTERIORS, Support, get_likelihood, get_posterior
 
 EVENT = (2, 2, 1)
@@ -127,3 +127,61 @@ def test_supports_bring_integers_to_the_unit_of_a_network():
         np.testing.assert_allclose(ends, [-1.0, 1.0])
         p = layers.IndependentDiscretizedLogistic.new(tf.constant([[-1.0, -9.0], [1.0, -9.0]]), 1, low, high)
         np.testing.assert_allclose(p.mean()[:, 0], [low, high], atol=0.01)
+
+
+def test_layers_of_scalars_fit_scalars_only():
+    """The default event shape is a shape like any other."""
+    assert get_likelihood(layers.IndependentNormal(), ()).event_shape == ()
+    for make in (
+        lambda: get_likelihood(layers.IndependentNormal(), (28, 28, 1)),
+        lambda: get_posterior(layers.IndependentNormal(), 4),
+        lambda: get_posterior(layers.IndependentNormal(), 1),
+        lambda: networks.build("mlp", (4,), 2, posterior=layers.IndependentNormal()),
+    ):
+        with pytest.raises(ValueError, match=r"one of \(\)"):
+            make()
+
+
+def test_large_log_rates_are_finite_and_pull_back():
+    params = tf.constant([[-1000.0], [40.0], [90.0], [1e6]])
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        log_prob = layers.IndependentPoisson.new(params, 1).log_prob([[3.0]])
+    gradient = tape.gradient(log_prob, params).numpy()[:, 0]
+    assert np.isfinite(log_prob).all() and np.isfinite(gradient).all()
+    assert gradient[0] == pytest.approx(3.0)
+    np.testing.assert_allclose(gradient[1:], -np.exp(40.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        *[
+            (lambda low=low, high=high: layers.IndependentDiscretizedLogistic(2, low, high), "high")
+            for low, high in ((None, 255), (float("nan"), 255), (float("-inf"), 255), (0, "a"), (False, 3))
+        ],
+        *[
+            (lambda scale=scale: layers.HomoscedasticNormal(2, scale), "scale")
+            for scale in ("0.5", None, True, 0.0, float("nan"))
+        ],
+        (lambda: layers.HomoscedasticNormal(2, trainable_scale="false"), "trainable_scale"),
+        (lambda: layers.IndependentNormal(2, validate_args="no"), "validate_args"),
+        (lambda: layers.IndependentNormal(True), "event_shape"),
+        (lambda: layers.IndependentNormal((2, True)), "event_shape"),
+    ],
+)
+def test_bad_arguments(make, name):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        make()
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_double_precision_holds_the_constants(trainable):
+    layer = layers.HomoscedasticNormal(1, 0.3, trainable, dtype="float64")
+    for p in (layer(np.zeros([1, 1])), layers.HomoscedasticNormal.new(np.zeros([1, 1]), 1, 0.3)):
+        np.testing.assert_allclose(p.stddev(), [[0.3]], rtol=1e-13)
+    # Of a very negative raw scale nothing but the floor is left.
+    smallest = layers.IndependentNormal.new(tf.constant([[0.0, -1e4]], tf.float64), 1).stddev()
+    np.testing.assert_allclose(smallest, [[1e-5]], rtol=1e-13)
+    tril = layers.MultivariateNormalTriL.new(tf.constant([[0.0, -1e4]], tf.float64), 1)
+    np.testing.assert_allclose(tril.stddev(), [[1e-5]], rtol=1e-13)

@@ -114,3 +114,41 @@ def test_trains_under_a_strategy():
     alone = model(jit_compile=False)
     one, other = (m.fit(X, Y, verbose=0).history["loss"][0] for m in (ours, alone))
     np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_column_beside_scalars_of_an_unknown_batch(jit):
+    @tf.function(input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([None, 2])], jit_compile=jit)
+    def loss(y, params):
+        return NegativeLogLikelihood().call(y, IndependentNormal.new(params))
+
+    with pytest.raises(ValueError, match="`y_true`"):
+        loss(np.zeros([3, 1], "float32"), np.zeros([3, 2], "float32"))
+
+
+@pytest.mark.parametrize(("event", "ends"), [((), ()), ((2,), (2,)), ((2,), (None,))])
+def test_batches_of_unknown_size_are_compared_at_run_time(event, ends):
+    layer = IndependentNormal(event)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *ends]), tf.TensorSpec([None, layer.num_params])])
+    def loss(y, params):
+        return NegativeLogLikelihood().call(y, layer.distribution(params))
+
+    y, params = np.zeros([3, *event], "float32"), np.zeros([3, layer.num_params], "float32")
+    np.testing.assert_array_equal(loss(y, params), -layer.distribution(params).log_prob(y))
+    assert loss(y, params[:1]).shape == (3,)  # the batch of y_pred broadcasts
+    for wrong in (y[:1], y[:2]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="shape of a draw"):
+            loss(wrong, params)
+
+
+def test_events_do_not_broadcast():
+    with pytest.raises(ValueError, match="`y_true`"):
+        NegativeLogLikelihood()(Y, IndependentNormal.new(tf.zeros([8, 2]), 1))
+
+
+@pytest.mark.parametrize("y", [np.float32([[0.5, 0.7]]), np.float64([[0.5, 0.7]])])
+def test_grey_values_beside_draws_that_are_integers(y):
+    logits = np.float32([[1.0, -2.0]])
+    whole, real = (IndependentBernoulli(2, sample_dtype=dtype)(logits) for dtype in ("int32", "float32"))
+    np.testing.assert_allclose(NegativeLogLikelihood()(y, whole), NegativeLogLikelihood()(y, real), rtol=1e-6)

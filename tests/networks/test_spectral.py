@@ -68,3 +68,23 @@ def test_bad_networks():
 
     with pytest.raises(ValueError, match=r"`decoder`.*Sequential"):
         spectrally_normalized(Subclassed())
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer"),
+    [
+        ((8, 8, 2), keras.layers.DepthwiseConv2D(3, name="odd")),
+        ((8, 8, 2), keras.layers.SeparableConv2D(2, 3, name="odd")),
+        ((8, 2), keras.layers.DepthwiseConv1D(3, name="odd")),
+        ((8, 2), keras.layers.TimeDistributed(keras.layers.Dense(2), name="odd")),
+        ((8, 2), keras.layers.GRU(2, return_sequences=True, name="odd")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_kernels_that_are_not_normalised_are_refused_by_name(shape, layer, nested):
+    inner = keras.Sequential([keras.Input(shape), layer])
+    layers = [inner] if nested else [layer]
+    network = keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=f"`decoder`.*odd, a {type(layer).__name__}"):
+        spectrally_normalized(network)

@@ -202,3 +202,33 @@ def test_mixture_learns_clusters():
 def test_bad_number_of_components(count):
     with pytest.raises(ValueError, match="num_components"):
         priors.NormalMixture(3, count)
+
+
+@EVERY
+def test_weights_are_read_in_full_precision_inside_a_model_of_half(build):
+    log_probs = []
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__(dtype="mixed_bfloat16")
+            self.prior = build()
+
+        def call(self, x):
+            log_probs.append(self.prior().log_prob(tf.zeros([3])))
+            return x
+
+    Model()(tf.ones([4, 3]))
+    assert log_probs[0].dtype == tf.float32
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_double_precision_holds_the_probability(learned):
+    for probs in (0.3, np.float32(0.5), np.float64(0.3)):
+        prior = priors.Bernoulli(2, probs, learned, dtype="float64")
+        assert type(prior.probs) is float
+        np.testing.assert_allclose(prior().mean(), float(probs), rtol=1e-13)
+
+
+def test_double_precision_of_a_mixture():
+    raw_scale = priors.NormalMixture(3, 2, dtype="float64").raw_scale
+    np.testing.assert_allclose(np.log1p(np.exp(raw_scale)), 1.0, rtol=1e-14)

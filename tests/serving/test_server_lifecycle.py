@@ -263,6 +263,11 @@ def test_what_cannot_be_served_is_refused(home, tmp_path):
             Limits(**{name: 0})
 
 
+def test_a_limit_beyond_what_grpc_takes_is_no_mistake(home):
+    with Server(home, None, 0, limits=Limits(max_body=2**40), poll_interval=0) as server:
+        assert server.grpc_port
+
+
 def test_a_server_starts_once(home):
     with Server(home, 0, None, poll_interval=0) as server, pytest.raises(RuntimeError, match="starts once"):
         server.start()

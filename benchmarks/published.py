@@ -237,25 +237,27 @@ def in_stages(
     stages: Sequence[Stage], epochs: int, data: Any, examples: int, annealing: Any, args: argparse.Namespace
 ) -> Trained:
     """Trains the model of the last stage, and those before it where `--work` does not hold them yet."""
-    *before, stage = stages
-    own = max(1, round(stage.share * epochs))
-    state = args.work and args.work / f"{stage.name}-of-{epochs}-seed-{args.seed}"
-    kept = state and state.parent / f"{state.name}.keras"
-    clock = Clock(state and state.parent / f"{state.name}.minutes")
-    first = in_stages(before, epochs, data, examples, annealing, args) if before else Trained(None, 0, 0.0)
-    if kept and kept.exists():
-        return Trained(keras.saving.load_model(kept), first.epochs + own, first.minutes + clock.minutes)
-    falls = max(1, round((stage.falls or stage.share) * epochs))
-    plan = falling(stage.rate, falls, examples)
-    if first.model is None:
-        model = build(stage.model, plan, annealing, stage.options)
-    else:
-        model = getattr(keras_vae, stage.model)(first.model.encoder, first.model.decoder, **stage.options)
-        model.compile(optimizer=optimizer(plan))
-    fit(model, data, first.epochs + own, first.epochs, state, clock, args)
-    if kept:
-        model.save(kept)
-    return Trained(model, first.epochs + own, first.minutes + clock.minutes)
+    states = [args.work and args.work / f"{stage.name}-of-{epochs}-seed-{args.seed}" for stage in stages]
+    files = [state and state.with_name(f"{state.name}.keras") for state in states]
+    # What comes before the last that is kept is in it.
+    last = max((number for number, file in enumerate(files) if file and file.exists()), default=None)
+    model: Any = None if last is None else keras.saving.load_model(files[last])
+    done, minutes = 0, 0.0
+    for number, (stage, state, file) in enumerate(zip(stages, states, files, strict=True)):
+        clock = Clock(state and state.with_name(f"{state.name}.minutes"))
+        before, done = done, done + max(1, round(stage.share * epochs))
+        if last is None or number > last:
+            plan = falling(stage.rate, max(1, round((stage.falls or stage.share) * epochs)), examples)
+            if model is None:
+                model = build(stage.model, plan, annealing, stage.options)
+            else:
+                model = getattr(keras_vae, stage.model)(model.encoder, model.decoder, **stage.options)
+                model.compile(optimizer=optimizer(plan))
+            fit(model, data, done, before, state, clock, args)
+            if file:
+                model.save(file)
+        minutes += clock.minutes
+    return Trained(model, done, minutes)
 
 
 def run(name: str, row: Row, args: argparse.Namespace) -> dict:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
 
 FORMAT = 1  # of the files of a run folder; readers refuse a newer one
@@ -29,12 +30,7 @@ def _flag(argument: str, value: Any) -> bool:
 
 
 def _whole(minimum: int) -> Check:
-    def check(argument: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise invalid(argument, f"an integer >= {minimum}", value)
-        return value
-
-    return check
+    return lambda argument, value: check_count(argument, value, minimum)
 
 
 def _positive(argument: str, value: Any) -> float:

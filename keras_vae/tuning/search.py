@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
+from keras_vae.layers.support import REAL
 from keras_vae.models import checks, estimates
 from keras_vae.runs import building, files
 from keras_vae.runs.config import FORMAT, RunConfig, read_json
@@ -199,9 +200,11 @@ def _data(config: RunConfig, x: Any, y: Any, validation_data: Any, most: int, wi
 def _check_first(model: VAEHyperModel, data: Data) -> None:
     """Builds the first model of the space, so that what fits no data or goal is found before any training."""
     built = model.build(keras_tuner.HyperParameters())
+    # Where likelihoods are searched, values outside of one's support are for that trial to refuse.
+    support = REAL if "likelihood" in model.space else checks.support_of(built.decoder)
     for name, values in (("x", data.x), ("validation_data", data.held_out)):
         if values is not None:
-            checks.check_data(name, values, built.data_shape, checks.support_of(built.decoder))
+            checks.check_data(name, values, built.data_shape, support)
     if model.goal.needs == "density" and not estimates.has_density(built):
         hint = "Search such models by 'linear-probe' or 'anomaly-auroc'."
         raise invalid("objective", "one that needs no density of q(z|x)", model.goal.metric, hint)

@@ -536,3 +536,20 @@ def test_overhead_of_a_search_without_a_completed_trial(finished, tmp_path):
     found, _ = finished
     with pytest.raises(ValueError, match="a completed trial"):
         Search(tmp_path, found.spec, []).overhead()
+
+
+def test_a_searched_likelihood_refuses_data_for_its_own_trial_alone(tmp_path):
+    options = {"space": {"likelihood": ["bernoulli", "normal"]}, "tuner": "grid", "epochs": 1}
+    found = search(
+        tmp_path / "s",
+        3.0 * X[:64],
+        validation_data=3.0 * HELD_OUT,
+        config=CONFIG,
+        num_samples=2,
+        say=lambda line: None,
+        **options,
+    )
+    assert {trial.values["likelihood"]: trial.status for trial in found.trials} == {
+        "bernoulli": "failed",
+        "normal": "completed",
+    }

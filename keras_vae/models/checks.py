@@ -16,6 +16,7 @@ from keras_vae.layers.support import REAL, Support
 from keras_vae.models.conditions import Condition, takes_condition
 from keras_vae.objectives.objective import Objective
 from keras_vae.priors import Bernoulli, GraphicalModel, Prior, StandardNormal
+from keras_vae.probes import probe
 
 tfd = tfp.distributions
 
@@ -113,11 +114,6 @@ def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) ->
         f"{type(network).__name__} {network.name!r} without one",
         "Start it with keras.Input(shape).",
     )
-
-
-def probe(shape: tuple) -> tf.Tensor:
-    """Two examples of zeros. Sizes left open, such as the length of a sequence, are tried with 8."""
-    return tf.zeros([2, *(8 if size is None else size for size in shape)])
 
 
 def _distribution(

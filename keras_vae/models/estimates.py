@@ -16,6 +16,7 @@ from keras_vae.layers import deterministic
 from keras_vae.models import checks
 from keras_vae.models.resident import falls_back
 from keras_vae.objectives import ELBO, Reconstruction
+from keras_vae.probes import probe
 
 # How many pairs (example, draw) are decoded at once: 8192 keep matrix products efficient, fewer where the
 # activations of the decoder's widest layer would take more than 2^26 numbers, 256 MB.
@@ -187,7 +188,7 @@ def _loop(body: Callable[[tf.Tensor, Total], tuple[tf.Tensor, Total]], times: Co
 def has_density(model: Any) -> bool:
     """Whether q(z|x) and p(z) have densities, as all but deterministic and implicit ones do."""
     given = None if model.condition is None else model.condition.probe()
-    return _have_densities(model.encode(checks.probe(model.data_shape), given), model.prior.given(given))
+    return _have_densities(model.encode(probe(model.data_shape), given), model.prior.given(given))
 
 
 def _have_densities(q: Any, p_z: Any) -> bool:

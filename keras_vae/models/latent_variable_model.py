@@ -19,6 +19,7 @@ from keras_vae.models.resident import ResidentTrainer
 from keras_vae.objectives import Objective, Terms
 from keras_vae.objectives.objective import deserialize_arguments
 from keras_vae.priors import FittedMixture, Prior
+from keras_vae.probes import probe
 
 tfd = tfp.distributions
 
@@ -95,7 +96,7 @@ class LatentVariableModel(ResidentTrainer):
 
     def _try_once(self) -> None:
         """One batch of zeros through the model and its objective, so that what cannot work fails now."""
-        x = checks.probe(self.data_shape)
+        x = probe(self.data_shape)
         y = None if self.condition is None else self.condition.probe()
         self(x if y is None else (x, y))
         terms = self.terms(x, y)

@@ -24,6 +24,7 @@ from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
 from keras_vae.models import checks
 from keras_vae.objectives.labels import UNLABELLED
+from keras_vae.probes import probe
 
 # Data of more bytes than this go through tf.data.
 RESIDENT_BYTES = 2**31
@@ -308,7 +309,7 @@ class ResidentTrainer(keras.Model):
         """What Keras calls under a distribution strategy; the model itself is built already."""
         self._build_optimizers()
         if self._compile_metrics is not None and not self._compile_metrics.built:
-            x = checks.probe(self.data_shape)
+            x = probe(self.data_shape)
             self._compile_metrics.build(x, x)
 
     # --- fit and evaluate ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from keras_vae.models.latent_variable_model import LatentVariableModel
 from keras_vae.objectives import SemiSupervisedAdversarialReconstruction
 from keras_vae.objectives.critic_arguments import Critic
 from keras_vae.priors import OneHotAndNormal, Prior
+from keras_vae.probes import probe
 from keras_vae.schedules import Schedule
 
 
@@ -151,7 +152,7 @@ class SemiSupervisedAdversarialAutoencoder(LatentVariableModel):
 def _sizes(encoder: keras.Model, decoder: keras.Model, prior: Prior | None) -> tuple[int, int]:
     """The numbers of dimensions of the latent and of its classes."""
     shapes = checks.check_networks(encoder, decoder, prior)
-    q = encoder(checks.probe(shapes.data), training=False)
+    q = encoder(probe(shapes.data), training=False)
     logits = getattr(q, "class_logits", None)
     if logits is None:
         raise invalid("encoder", "a model that ends in keras_vae.layers.SoftmaxAndStyle", q.name)

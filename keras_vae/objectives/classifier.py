@@ -14,6 +14,7 @@ from keras_vae.errors import invalid
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.labels import Condition, accuracy, labels_or_unknown, mean_over_labelled
 from keras_vae.objectives.terms import Terms
+from keras_vae.probes import probe
 
 tfd = tfp.distributions
 
@@ -83,7 +84,7 @@ def _num_classes(classifier: Any) -> int:
     if not isinstance(classifier, keras.Model) or len(getattr(classifier, "inputs", None) or ()) != 1:
         raise invalid("classifier", f"{expected}, of one input of known shape", classifier)
     spec = classifier.inputs[0]
-    q = classifier(tf.zeros([2, *(size or 8 for size in spec.shape[1:])], spec.dtype), training=False)
+    q = classifier(probe(spec.shape[1:], spec.dtype), training=False)
     if not isinstance(q, tfd.OneHotCategorical) or q.batch_shape.rank != 1:
         raise invalid("classifier", expected, f"a model that returns {type(q).__name__}")
     return int(q.event_shape[0])

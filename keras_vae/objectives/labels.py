@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.errors import invalid
+from keras_vae.probes import probe
 
 # In the place of a class that is not known.
 UNLABELLED = -1
@@ -49,7 +50,7 @@ class Condition:
 
     def probe(self) -> tf.Tensor:
         """Two conditions of zeros."""
-        return tf.zeros([2, *(8 if size is None else size for size in self.shape)], self.dtype)
+        return probe(self.shape, self.dtype)
 
     def cast(self, y: Any) -> tf.Tensor:
         """y as the networks take it; for y that was checked before."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.errors import invalid
 from keras_vae.priors.prior import Prior
+from keras_vae.probes import probe
 
 tfd = tfp.distributions
 
@@ -30,6 +30,7 @@ class ConditionalPrior(Prior):
     Example:
 
     >>> import keras
+    >>> import tensorflow as tf
     >>> from keras_vae import layers, priors
     >>> network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), layers.IndependentNormal(2)])
     >>> prior = priors.ConditionalPrior(network)
@@ -44,8 +45,7 @@ class ConditionalPrior(Prior):
         inputs: Any = getattr(network, "inputs", None) or []
         if not isinstance(network, keras.Model) or len(inputs) != 1:
             raise invalid("network", "a Keras model with one input of known shape", network)
-        sizes = (8 if size is None else size for size in inputs[0].shape[1:])
-        q = network(tf.zeros([2, *sizes], inputs[0].dtype), training=False)
+        q = network(probe(inputs[0].shape[1:], inputs[0].dtype), training=False)
         if not isinstance(q, tfd.Distribution) or q.batch_shape.rank != 1:
             raise invalid("network", "a model that ends in one distribution over z for each example", network)
         super().__init__(tuple(q.event_shape), **kwargs)

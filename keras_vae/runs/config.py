@@ -1,14 +1,13 @@
 """What a run is made from, as typed dataclasses that go to JSON and back."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from keras_vae.checks import check_count
+from keras_vae.checks import check_count, check_number, is_count, is_number
 from keras_vae.errors import invalid, lookup
 
 FORMAT = 1  # of the files of a run folder; readers refuse a newer one
@@ -34,17 +33,15 @@ def _whole(minimum: int) -> Check:
 
 
 def _positive(argument: str, value: Any) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise invalid(argument, "a number > 0", value)
-    return float(value)
+    return check_number(argument, value, above=0.0)
 
 
 def _share(argument: str, value: Any) -> float | int:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not value >= 0 or (isinstance(value, float) and value >= 1):
+    if is_count(value, least=0):
+        return int(value)
+    if not is_number(value) or not 0 <= value < 1:
         raise invalid(argument, "a fraction in [0, 1) or a number of examples >= 0", value)
-    return value
+    return float(value)
 
 
 def _image_size(argument: str, value: Any) -> int | tuple[int, int]:

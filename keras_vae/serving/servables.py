@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from keras_vae.evaluation.anomaly import get_score
-from keras_vae.models import checks
 from keras_vae.models.estimates import has_density
+from keras_vae.probes import probe
 from keras_vae.serving import arguments, estimates
 from keras_vae.serving.arguments import COUNT, NUM_SAMPLES, SEED, STEPS
 from keras_vae.serving.images import Values, get_format
@@ -36,7 +36,7 @@ def encoder(model: "LatentVariableModel", images: Values | None = None) -> Serva
     Where the encoder is conditional, both take `y`, `[batch] + condition`, too.
     """
     images = images or get_format(model, "float32")
-    known = known_statistics(model.encode(checks.probe(model.data_shape), _probe(model)))
+    known = known_statistics(model.encode(probe(model.data_shape), _probe(model)))
 
     def encode(x: tf.Tensor, *y: tf.Tensor) -> Any:
         x = images.read(x)
@@ -177,7 +177,7 @@ def whole(
 
 def _reconstructs(model: "LatentVariableModel") -> bool:
     """Whether the means are known that a reconstruction is made of."""
-    x, y = checks.probe(model.data_shape), _probe(model)
+    x, y = probe(model.data_shape), _probe(model)
     z = tf.zeros([2, *model.latent_shape])
     return knows_mean(model.encode(x, y)) and knows_mean(model.decode(z, y))
 

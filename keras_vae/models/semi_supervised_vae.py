@@ -51,6 +51,7 @@ class SemiSupervisedVAE(LatentVariableModel):
             whose classifier nothing else teaches.
         class_prior: p(y) of M2, K probabilities; None for equal ones.
         features: a trained encoder whose draws stand for the data; copied, and not trained further.
+        class_annealing: weight of the class's divergence in M2; see `SemiSupervisedELBO`.
         kl, num_samples, annealing, seed: see `VAE`.
 
     Metrics: `loss` = `reconstruction` + `kl` + `class_kl` (M2) + `classification`, in nats; `accuracy` of the
@@ -88,6 +89,7 @@ class SemiSupervisedVAE(LatentVariableModel):
         kl: str = "auto",
         num_samples: int = 1,
         annealing: float | str | Schedule = 1.0,
+        class_annealing: float | str | Schedule | None = None,
         **kwargs: Any,
     ):
         condition = condition_of(encoder, decoder)
@@ -97,10 +99,12 @@ class SemiSupervisedVAE(LatentVariableModel):
             LatentClassificationELBO if condition is None else SemiSupervisedELBO
         )
         chosen: dict[str, Any] = {} if alpha is None else {"alpha": alpha}
+        of_class = {"class_prior": class_prior, "class_annealing": class_annealing}
         if condition is not None:
-            chosen["class_prior"] = class_prior
-        elif class_prior is not None:
-            raise invalid("class_prior", "None for M1, whose codes have no class", class_prior)
+            chosen |= of_class
+        for name, value in of_class.items():
+            if condition is None and value is not None:
+                raise invalid(name, "None for M1, whose codes have no class", value)
         objective = kind(
             classifier, features=features, kl=kl, num_samples=num_samples, annealing=annealing, **chosen
         )
@@ -159,7 +163,7 @@ class SemiSupervisedVAE(LatentVariableModel):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {"class_prior": None, **super().get_config()}
+        return {"class_prior": None, "class_annealing": None, **super().get_config()}
 
     def classify(self, x: Any, batch_size: int = 512) -> tf.Tensor:
         """The probabilities of the classes, q(y|x) of M2 or q(y|z) at the mean of z of M1, `[N, K]`."""

@@ -27,12 +27,15 @@ class SemiSupervisedELBO(ClassifierObjective):
         classifier, alpha, features: see `ClassifierObjective`.
         class_prior: p(y), K probabilities; None for equal ones.
         kl, num_samples: see `ELBO`.
-        annealing: weight of both divergences, of z and of the class; see `Annealed`. With 100 labels a
-            schedule from above, "linear:5:1:10000:30000", lets the class explain the data before z does.
+        annealing: weight of the divergence of z, and of that of the class where `class_annealing` is None;
+            see `Annealed`. With 100 labels a schedule from above, "linear:5:1:10000:30000", lets the class
+            explain the data before z does.
+        class_annealing: weight of the divergence of the class, as `annealing`. From above, such as
+            "linear:10:1:10000:30000", it keeps q(y|x) soft, so that examples may yet change their class.
 
     Reported: `reconstruction`, `kl`, `class_kl` (-log p(y) of labelled examples, KL(q(y|x) || p(y)) of the
     others) and `classification` add up to the loss; `accuracy` of the labelled examples shows beside it.
-    With annealing `weighted_kl` and `weighted_class_kl` take the places of the two.
+    Where annealed, `weighted_kl` and `weighted_class_kl` take the places of the two.
 
     Reference: Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, Eq. 6-9. Their alpha
     is 0.1 times the number of examples, of the loss summed over them, which is 0.1 here.
@@ -49,11 +52,19 @@ class SemiSupervisedELBO(ClassifierObjective):
         kl: str = "auto",
         num_samples: int = 1,
         annealing: float | str | schedules.Schedule = 1.0,
+        class_annealing: float | str | schedules.Schedule | None = None,
         **kwargs: Any,
     ):
         super().__init__(classifier, alpha, features, kl, num_samples, annealing, **kwargs)
         self.class_prior = self.checked_probabilities("class_prior", class_prior)
-        if self.annealed:
+        self.class_annealing = class_annealing
+        if class_annealing is not None:
+            self.class_annealing = self.annealing_weight("class_annealing", class_annealing)
+            self.monitor_names = (*self.monitor_names, "class_annealing")
+        # The name of the weight of the class's divergence, if it has one.
+        shared = "annealing" if self.annealed else None
+        self._class_weight = shared if class_annealing is None else "class_annealing"
+        if self._class_weight is not None:
             renamed = {"class_kl": "weighted_class_kl"}
             self.part_names = tuple(renamed.get(name, name) for name in self.part_names)
             self.monitor_names = (*self.monitor_names, "class_kl")
@@ -72,17 +83,27 @@ class SemiSupervisedELBO(ClassifierObjective):
         return {
             "reconstruction": _averaged(reconstruction, classes.share),
             **self.kl_part(_averaged(kl, classes.share)),
-            **{name.replace("kl", "class_kl"): part for name, part in self.kl_part(classes.kl).items()},
+            **self._class_kl_part(classes.kl),
             "classification": self.classification(losses, classes.labels, terms),
         }
 
     def monitors(self, terms: Terms) -> dict[str, Any]:
         size = tf.shape(terms.x)[0] // self.num_classes
         found = self.class_monitors(terms.x[:size], terms) | super().monitors(terms)
+        if self._class_weight is None:
+            return found
+        classes = self._classes(terms)
+        found["class_kl"] = classes.kl
         if self.annealed:
-            classes = self._classes(terms)
-            found |= {"kl": _averaged(found["kl"], classes.share), "class_kl": classes.kl}
+            found["kl"] = _averaged(found["kl"], classes.share)
+        if self.class_annealing is not None:
+            found["class_annealing"] = self.current("class_annealing")
         return found
+
+    def _class_kl_part(self, kl: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self._class_weight is None:
+            return {"class_kl": kl}
+        return {"weighted_class_kl": self.current(self._class_weight) * kl}
 
     def _classes(self, terms: Terms) -> "_Classes":
         count = self.num_classes

@@ -127,6 +127,42 @@ def test_annealing_weighs_what_z_and_the_class_cost_and_shows_both(eagerly):
     )
 
 
+@pytest.mark.parametrize("annealing", [1.0, "linear:5:1:10"])
+def test_the_class_may_be_annealed_by_a_schedule_of_its_own(eagerly, annealing):
+    plain = exact(temperature=20.0, annealing=annealing)
+    both = exact(temperature=20.0, annealing=annealing, class_annealing="linear:10:1:10")
+    expected, found = parts(plain, SOME, 1), parts(both, SOME, 1)
+    of_class = "class_kl" if annealing == 1.0 else "weighted_class_kl"
+    unweighted = expected[of_class] / (1.0 if annealing == 1.0 else 5.0)
+    np.testing.assert_allclose(found["weighted_class_kl"], 10.0 * unweighted, rtol=1e-5)
+    of_z = of_class.replace("class_", "")
+    np.testing.assert_allclose(found[of_z], expected[of_z], rtol=1e-5)
+    monitors = both.objective.monitors(both.terms(tf.constant(X), tf.constant(SOME)))
+    np.testing.assert_allclose(monitors["class_kl"], unweighted, rtol=1e-5)
+    assert float(monitors["class_annealing"]) == 10.0
+    assert ("kl" in monitors) == (annealing != 1.0)
+
+
+def test_of_two_schedules_each_follows_the_steps_and_is_saved(tmp_path):
+    model = exact(annealing="linear:5:1:10", class_annealing="linear:10:1:10")
+    model.compile("adam")
+    figures = model.fit(X, SOME, batch_size=3, epochs=1, verbose=0).history
+    # Ten steps, of which the n-th has 5 - 0.4 n and 10 - 0.9 n.
+    assert figures["annealing"][0] == pytest.approx(3.2, abs=1e-5)
+    assert figures["class_annealing"][0] == pytest.approx(5.95, abs=1e-5)
+    model.save(tmp_path / "m2.keras")
+    loaded = keras.saving.load_model(tmp_path / "m2.keras")
+    assert loaded.objective.class_annealing(0) == 10.0
+    assert float(loaded.objective.current("class_annealing")) == pytest.approx(1.9, abs=1e-5)
+    assert exact(annealing="linear:5:1:10").get_config()["class_annealing"] is None
+
+
+@pytest.mark.parametrize("value", [-1.0, 2.0, "linear:0:2:10", "linear:10"])
+def test_a_weight_of_the_class_that_does_not_end_at_one_at_most_is_refused(value):
+    with pytest.raises(ValueError, match="`class_annealing`"):
+        exact(class_annealing=value)
+
+
 def test_estimates_are_of_log_p_x_and_with_y_of_log_p_x_given_y(eagerly):
     model = exact()
     np.testing.assert_allclose(model.log_likelihood(X, num_samples=3), LOG_PX, atol=NATS)
@@ -299,6 +335,8 @@ def test_bad_labels_and_networks_are_refused():
         conditional(models.SemiSupervisedVAE, classifier(), classes=4)
     with pytest.raises(ValueError, match="class_prior"):
         models.SemiSupervisedVAE(encoder(), decoder(), classifier(2), class_prior=[0.5, 0.3, 0.2])
+    with pytest.raises(ValueError, match=r"`class_annealing`\. Expected: None for M1"):
+        models.SemiSupervisedVAE(encoder(), decoder(), classifier(2), class_annealing=1.0)
     for bad in ([0.5, 0.5], [0.5, 0.5, 0.5], [1.0, 0.0, 0.0]):
         with pytest.raises(ValueError, match="class_prior"):
             conditional(models.SemiSupervisedVAE, classifier(), classes=3, class_prior=bad)

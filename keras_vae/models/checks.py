@@ -61,7 +61,7 @@ def check_networks(encoder: Any, decoder: Any, prior: Any, condition: Condition 
             f"a model that takes shape {decoder_shape}",
             "Make latent sizes agree.",
         )
-    p = _distribution("decoder", decoder, tf.zeros([2, *latent_shape]), condition)
+    p = _distribution("decoder", decoder, probe(latent_shape), condition)
     if not _compatible(data_shape, tuple(p.event_shape)):
         raise invalid(
             "decoder",

@@ -52,13 +52,19 @@ class Annealed(Objective):
         always = isinstance(self.annealing, schedules.Constant) and self.annealing.value == 1.0
         self.annealed = not always or self.free_bits > 0.0
         if self.annealed:
-            self.annealing_weight("annealing", annealing)
+            self.annealing_weight("annealing", annealing, "BetaVAE weighs the KL for good.")
             self.part_names = tuple("weighted_kl" if name == "kl" else name for name in self.part_names)
             others = (name for name in self.monitor_names if name != "kl")
             self.monitor_names = (*others, "kl", "annealing")
 
-    def annealing_weight(self, name: str, value: float | str | schedules.Schedule) -> schedules.Schedule:
+    def annealing_weight(
+        self, name: str, value: float | str | schedules.Schedule, hint: str = ""
+    ) -> schedules.Schedule:
         """Declares a weight as `scheduled` does, of what the bound has in full: it ends at 1 at most.
+
+        Args:
+            name, value: see `scheduled`.
+            hint: what to do instead of a weight that ends above 1; see `invalid`.
 
         Raises:
             ValueError: for a weight below 0, or one that ends above 1.
@@ -66,7 +72,7 @@ class Annealed(Objective):
         schedule = self.scheduled(name, value, low=0.0)
         if not float(tf.reduce_max(schedule(LATE_STEPS))) <= 1.0 + 1e-6:
             wanted = "a number from 0 to 1, or a schedule that ends there"
-            raise invalid(name, wanted, value, "BetaVAE weighs the KL for good.")
+            raise invalid(name, wanted, value, hint)
         return schedule
 
     def kl_part(self, kl: tf.Tensor) -> dict[str, tf.Tensor]:

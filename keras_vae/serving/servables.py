@@ -72,7 +72,7 @@ def decoder(model: "LatentVariableModel", images: Values | None = None) -> Serva
     images = images or get_format(model, "float32")
     z = tf.TensorSpec([None, *model.latent_shape], tf.float32, "z")
     ends = [tf.TensorSpec(model.latent_shape, tf.float32, name) for name in ("z_start", "z_end")]
-    zeros = tf.zeros([2, *model.latent_shape])
+    zeros = probe(model.latent_shape)
     known = known_statistics(model.decode(zeros, _probe(model)), moments=["mean"])
     # There is no x here to tell the class of -1 by.
     condition = None if model.condition is None else replace(model.condition, unknown=False)
@@ -178,7 +178,7 @@ def whole(
 def _reconstructs(model: "LatentVariableModel") -> bool:
     """Whether the means are known that a reconstruction is made of."""
     x, y = probe(model.data_shape), _probe(model)
-    z = tf.zeros([2, *model.latent_shape])
+    z = probe(model.latent_shape)
     return knows_mean(model.encode(x, y)) and knows_mean(model.decode(z, y))
 
 

@@ -25,6 +25,17 @@ def bits(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM)
 
 
+def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, noise_shape: Any = None) -> tf.Tensor:
+    """x with a share `rate` of its values 0 and the others divided by 1 - rate; `seed` is int32 `[2]`.
+
+    Args:
+        noise_shape: shape of the mask, None where it is that of x; None for one of the shape of x.
+    """
+    if noise_shape is not None:
+        noise_shape = [tf.shape(x)[axis] if size is None else size for axis, size in enumerate(noise_shape)]
+    return tf.nn.experimental.stateless_dropout(x, rate, seed, rng_alg=_ALGORITHM, noise_shape=noise_shape)
+
+
 def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """A seed of its own for each number, int32 `[2]`."""
     return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32), alg=_ALGORITHM)

@@ -14,6 +14,7 @@ from keras_vae.layers.categorical import (
 from keras_vae.layers.deterministic import IndependentDeterministic
 from keras_vae.layers.discretized_logistic import IndependentDiscretizedLogistic, MixtureDiscretizedLogistic
 from keras_vae.layers.distribution_layer import DistributionLambda, DistributionLayer, positive_scale
+from keras_vae.layers.dropout import Dropout
 from keras_vae.layers.homoscedastic_normal import HomoscedasticNormal
 from keras_vae.layers.implicit_posterior import ImplicitPosterior
 from keras_vae.layers.independent import (
@@ -41,6 +42,7 @@ __all__ = [
     "CategoricalMixtureOfOneHotCategorical",
     "DistributionLambda",
     "DistributionLayer",
+    "Dropout",
     "HomoscedasticNormal",
     "ImplicitPosterior",
     "IndependentBernoulli",

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid, lookup
+from keras_vae.layers.drawing_layer import DrawingLayer
 from keras_vae.layers.support import REAL, Support
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn, coercible
 
@@ -34,8 +34,6 @@ _CONVERSIONS: dict[str, ConvertToTensorFn] = {
     "probs": _parameter("probs"),
 }
 
-_SEED_STATE = "seed_state"
-
 MIN_SCALE = 1e-5
 MAX_SCALE = 1e6
 
@@ -55,7 +53,7 @@ def positive_scale(raw: tf.Tensor) -> tf.Tensor:
     return large * tf.sqrt(1.0 + tf.square(small / large))
 
 
-class DistributionLayer(keras.layers.Layer):
+class DistributionLayer(DrawingLayer):
     """Base of the layers whose call turns parameters into a `tfd.Distribution`.
 
     A subclass says how many parameters a distribution takes (`params_size`, static), how to make one from
@@ -135,8 +133,7 @@ class DistributionLayer(keras.layers.Layer):
         return {name: getattr(self, name) for name in self._arguments}
 
     def call(self, inputs: Any) -> tfd.Distribution:
-        seed = _seed_of_replica(tf.cast(self.seed_generator.next(), tf.int32))
-        distribution = coercible(self.distribution(inputs), self.convert_to_tensor_fn, seed)
+        distribution = coercible(self.distribution(inputs), self.convert_to_tensor_fn, self.next_seed())
         mask = getattr(inputs, "_keras_mask", None)
         if mask is not None:
             # As Keras does it, but before it calls the activity regularizer.
@@ -150,18 +147,6 @@ class DistributionLayer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return self.compute_output_spec(_symbolic(input_shape, self.compute_dtype)).shape
-
-    # Keras saves no generators; with them, what is loaded goes on with the draws that were to come.
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        store[_SEED_STATE] = self.seed_generator.state.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        variables = {key: store[key] for key in store.keys()}  # noqa: SIM118, a store is no dict
-        seed_state = variables.pop(_SEED_STATE, None)
-        super().load_own_variables(variables)
-        if seed_state is not None:
-            self.seed_generator.state.assign(seed_state)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -316,14 +301,6 @@ def full_precision(dtype: Any) -> Any:
     """`dtype` for a layer, or float32 where it, or the global policy if it is None, is of half precision."""
     policy = keras.dtype_policies.get(dtype)
     return "float32" if policy.compute_dtype in ("float16", "bfloat16") else dtype
-
-
-def _seed_of_replica(seed: tf.Tensor) -> tf.Tensor:
-    """Another seed in every replica of a `tf.distribute` strategy; their generators are copies of one."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return seed
-    return fold_in(seed, context.replica_id_in_sync_group)
 
 
 def _symbolic(shape: Any, dtype: str) -> Any:

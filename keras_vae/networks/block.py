@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_vae.errors import lookup
+from keras_vae.layers.dropout import Dropout
 from keras_vae.networks._arguments import activation as checked_activation
 from keras_vae.networks._arguments import rate
 
@@ -97,11 +98,8 @@ class Block:
         """Dropout of units, or of whole channels of a feature map."""
         if not self.dropout:
             return x
-        if len(x.shape) == 2:
-            return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
-        return keras.layers.SpatialDropout2D(self.dropout, data_format=CHANNELS_LAST, name=f"{name}_dropout")(
-            x
-        )
+        of_maps = None if len(x.shape) == 2 else (None, 1, 1, None)
+        return Dropout(self.dropout, of_maps, name=f"{name}_dropout")(x)
 
     def dense_layers(self, x: Any, widths: tuple[int, ...]) -> Any:
         """Dense layers of these widths, each normalised, activated and dropped."""

@@ -106,6 +106,10 @@ class SemiSupervisedELBO(ClassifierObjective):
         return {"weighted_class_kl": self.current(self._class_weight) * kl}
 
     def _classes(self, terms: Terms) -> "_Classes":
+        """The same in parts and monitors, though dropout makes every run of the classifier another."""
+        return terms.once("classes", lambda: self._classes_of(terms))
+
+    def _classes_of(self, terms: Terms) -> "_Classes":
         count = self.num_classes
         size = tf.shape(terms.x)[0] // count
         labels = labels_or_unknown(terms.y, size)

@@ -20,6 +20,7 @@ tfd = tfp.distributions
 TESTED_IN = {
     "BlockwiseInitializer": "test_variable_layer.py",
     "DistributionLayer": "test_distribution_layer.py",
+    "Dropout": "test_dropout.py",
     "IndependentLayer": "test_distribution_layer.py",
     "KLDivergenceAddLoss": "test_kl_divergence.py",
     "KLDivergenceRegularizer": "test_kl_divergence.py",

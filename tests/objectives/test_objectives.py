@@ -239,6 +239,7 @@ CASES = {
             "kl": "sampled",
             "num_samples": 4,
             "annealing": 0.5,
+            "class_annealing": 0.5,
         },
         of_model=("features",),
         table=table_of_every_class,

@@ -13,7 +13,7 @@ import numpy as np
 
 import keras_vae
 from benchmarks.clock import Clock
-from keras_vae import datasets, schedules
+from keras_vae import datasets, layers, networks, schedules
 
 LABELS = 100
 
@@ -27,9 +27,14 @@ class Settings:
         batch_size: examples of a step.
         labelled_per_batch: how many of them have labels.
         alpha: weight of the classifier's loss.
-        first_weight: weight of both divergences for four fifths of the steps, from which it falls to 1. Where
-            z is dear, the class has to explain the data; otherwise z does, and the class means nothing.
-        rate: learning rate, that of the first step if it decays.
+        first_weight: weight of the divergence of z at first. Where z is dear, the class has to explain the
+            data; otherwise z does, and the class means nothing.
+        first_class_weight: the same of the divergence of the class. Where it is dear, q(y|x) is soft, and
+            examples may yet change their class; far dearer than z, no example has any.
+        fall: share of the steps, the last, in which both weights fall to 1. Slowly, the classes part one by
+            one, those that are most alike last, as in deterministic annealing (Rose 1998).
+        dropout: share of the pixels that the classifier does without in training.
+        rate: learning rate, that of the first step if it decays. High ones leave poor clusters sooner.
         decays: whether the rate falls to 0, by half a cosine.
     """
 
@@ -38,13 +43,72 @@ class Settings:
     labelled_per_batch: int
     alpha: float
     first_weight: float
+    first_class_weight: float
+    fall: float
+    dropout: float
     rate: float
     decays: bool
 
+    def optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """Adam, for so many steps."""
+        cosine = keras.optimizers.schedules.CosineDecay
+        return keras.optimizers.Adam(cosine(self.rate, steps) if self.decays else self.rate)
 
-SHORT = Settings(40, 100, 5, alpha=1.0, first_weight=5.0, rate=1e-3, decays=True)
+    def model(self, size: int, steps: int) -> keras_vae.SemiSupervisedVAE:
+        """M2 with one hidden layer of 500 units in each network, z of 50 dimensions, for so many steps."""
+        fall = math.ceil(self.fall * steps)
+        options = {"hidden": (500,), "activation": "softplus"}
+        body = networks.build_classifier("mlp", (size,), 10, **options)
+        classifier = keras.Sequential([keras.Input((size,)), layers.Dropout(self.dropout), body])
+        encoder, decoder = networks.build(
+            "mlp", (size,), 50, likelihood="bernoulli", num_classes=10, **options
+        )
+        _begin_with_scale_of_prior(encoder)
+        return keras_vae.SemiSupervisedVAE(
+            encoder,
+            decoder,
+            classifier,
+            alpha=self.alpha,
+            annealing=schedules.Linear(self.first_weight, 1.0, fall, delay=steps - fall),
+            class_annealing=schedules.Linear(self.first_class_weight, 1.0, fall, delay=steps - fall),
+        )
+
+
+SHORT = Settings(
+    epochs=30,
+    batch_size=100,
+    labelled_per_batch=20,
+    alpha=1.0,
+    first_weight=5.0,
+    first_class_weight=10.0,
+    fall=0.8,
+    dropout=0.3,
+    rate=5e-3,
+    decays=True,
+)
 # The rate of Kingma et al., section 4, their alpha, and as many labelled examples as come to a batch of 500.
-PAPER = Settings(3000, 500, 1, alpha=0.1, first_weight=1.0, rate=3e-4, decays=False)
+PAPER = Settings(
+    epochs=3000,
+    batch_size=500,
+    labelled_per_batch=1,
+    alpha=0.1,
+    first_weight=1.0,
+    first_class_weight=1.0,
+    fall=1.0,
+    dropout=0.0,
+    rate=3e-4,
+    decays=False,
+)
+
+
+def _begin_with_scale_of_prior(encoder: keras.Model) -> None:
+    """Lets the scales of q(z|x, y) be about 1 at first, where those of a new encoder are softplus(0) = 0.69.
+
+    So z says little at first, as where the encoder gives logarithms of variances, and the class comes before.
+    """
+    bias = encoder.get_layer("params").bias
+    means = np.zeros(bias.shape[0] // 2)
+    bias.assign(np.concatenate([means, np.full_like(means, np.log(np.expm1(1.0)))]))
 
 
 @dataclass(frozen=True)
@@ -90,20 +154,8 @@ class FewLabels:
         )
         keras.utils.set_random_seed(args.seed)
         steps = plan.epochs * math.ceil(len(x) / plan.batch_size)
-        fall = math.ceil(steps / 5)
-        model = keras_vae.SemiSupervisedVAE.create(
-            (x[0].size,),
-            50,
-            num_classes=10,
-            hidden=(500,),
-            activation="softplus",
-            alpha=plan.alpha,
-            annealing=schedules.Linear(plan.first_weight, 1.0, fall, delay=steps - fall),
-        )
-        rate: Any = plan.rate
-        if plan.decays:
-            rate = keras.optimizers.schedules.CosineDecay(plan.rate, steps)
-        model.compile(optimizer=keras.optimizers.Adam(rate))
+        model = plan.model(x[0].size, steps)
+        model.compile(optimizer=plan.optimizer(steps))
         state = args.work and args.work / f"{name}-seed-{args.seed}"
         clock = Clock(state and state.parent / f"{state.name}.minutes")
         callbacks: list[keras.callbacks.Callback] = [clock]

@@ -28,10 +28,10 @@ class SemiSupervisedELBO(ClassifierObjective):
         class_prior: p(y), K probabilities; None for equal ones.
         kl, num_samples: see `ELBO`.
         annealing: weight of the divergence of z, and of that of the class where `class_annealing` is None;
-            see `Annealed`. With 100 labels a schedule from above, "linear:5:1:10000:30000", lets the class
+            see `Annealed`. With 100 labels a schedule from above, "linear:5:1:30000:10000", lets the class
             explain the data before z does.
         class_annealing: weight of the divergence of the class, as `annealing`. From above, such as
-            "linear:10:1:10000:30000", it keeps q(y|x) soft, so that examples may yet change their class.
+            "linear:10:1:30000:10000", it keeps q(y|x) soft, so that examples may yet change their class.
 
     Reported: `reconstruction`, `kl`, `class_kl` (-log p(y) of labelled examples, KL(q(y|x) || p(y)) of the
     others) and `classification` add up to the loss; `accuracy` of the labelled examples shows beside it.

@@ -112,8 +112,16 @@ def test_few_labels_are_trained_and_tested(monkeypatch, tmp_path):
     measured = json.loads(file.read_text())
     assert measured["error"] < 0.1  # guessing: 0.9
     assert measured["epochs"] == 20 and measured["first_weight"] == 5.0
-    # From 5 to 1 over the last 12 of 60 steps, of which the last epoch has 3: the mean of its weights.
-    assert measured["last_loss"]["annealing"] == pytest.approx(1.0 + 4.0 * 2 / 12, rel=1e-5)
+    # From 5 and 10 to 1 over the last 48 of 60 steps, of which the last epoch has 3: the mean of its weights.
+    assert measured["last_loss"]["annealing"] == pytest.approx(1.0 + 4.0 * 2 / 48, rel=1e-5)
+    assert measured["last_loss"]["class_annealing"] == pytest.approx(1.0 + 9.0 * 2 / 48, rel=1e-5)
+
+
+def test_few_labels_begin_with_the_scale_of_the_prior():
+    encoder = few_labels.SHORT.model(784, steps=10).encoder
+    q = encoder([np.zeros([3, 784], "float32"), np.arange(3)])
+    # The weights of the class move it a little; of a scale of softplus(0) it would be 0.69.
+    assert q.stddev().numpy().mean() == pytest.approx(1.0, abs=0.1)
 
 
 def test_table_has_a_line_for_each_row_that_was_measured(tmp_path):

@@ -1,14 +1,15 @@
 """The objective of the generative semi-supervised model, M2."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_vae import schedules
+from keras_vae.objectives.classes import Classes, averaged, classes_of
 from keras_vae.objectives.classifier import ClassifierObjective
-from keras_vae.objectives.labels import cross_entropy, is_labelled, labels_or_unknown
+from keras_vae.objectives.labels import cross_entropy, labels_or_unknown
 from keras_vae.objectives.terms import Terms
 
 
@@ -81,8 +82,8 @@ class SemiSupervisedELBO(ClassifierObjective):
         reconstruction, kl = self.reconstruction_and_kl(terms)
         losses = cross_entropy(classes.labels, classes.log_qy)
         return {
-            "reconstruction": _averaged(reconstruction, classes.share),
-            **self.kl_part(_averaged(kl, classes.share)),
+            "reconstruction": averaged(reconstruction, classes.share),
+            **self.kl_part(averaged(kl, classes.share)),
             **self._class_kl_part(classes.kl),
             "classification": self.classification(losses, classes.labels, terms),
         }
@@ -95,7 +96,7 @@ class SemiSupervisedELBO(ClassifierObjective):
         classes = self._classes(terms)
         found["class_kl"] = classes.kl
         if self.annealed:
-            found["kl"] = _averaged(found["kl"], classes.share)
+            found["kl"] = averaged(found["kl"], classes.share)
         if self.class_annealing is not None:
             found["class_annealing"] = self.current("class_annealing")
         return found
@@ -105,37 +106,12 @@ class SemiSupervisedELBO(ClassifierObjective):
             return {"class_kl": kl}
         return {"weighted_class_kl": self.current(self._class_weight) * kl}
 
-    def _classes(self, terms: Terms) -> "_Classes":
+    def _classes(self, terms: Terms) -> Classes:
         """The same in parts and monitors, though dropout makes every run of the classifier another."""
-        return terms.once("classes", lambda: self._classes_of(terms))
 
-    def _classes_of(self, terms: Terms) -> "_Classes":
-        count = self.num_classes
-        size = tf.shape(terms.x)[0] // count
-        labels = labels_or_unknown(terms.y, size)
-        log_qy = self.log_probabilities(terms.x[:size], terms.training)
-        known = is_labelled(labels)[:, tf.newaxis]
-        share = known * tf.one_hot(labels, count) + (1.0 - known) * tf.exp(log_qy)
-        kl = tf.reduce_sum(share * ((1.0 - known) * log_qy - self.log_py), axis=1)
-        return _Classes(labels, log_qy, share, kl)
+        def compute() -> Classes:
+            size = tf.shape(terms.x)[0] // self.num_classes
+            log_qy = self.log_probabilities(terms.x[:size], terms.training)
+            return classes_of(labels_or_unknown(terms.y, size), log_qy, self.log_py)
 
-
-class _Classes(NamedTuple):
-    """What is known and believed of the classes of a batch.
-
-    labels: `[B]`, -1 where unknown.
-    log_qy: log q(y|x), `[B, K]`.
-    share: the weight of every class in the loss of an example, `[B, K]`.
-    kl: -log p(y) where y is known, KL(q(y|x) || p(y)) elsewhere, `[B]`.
-    """
-
-    labels: tf.Tensor
-    log_qy: tf.Tensor
-    share: tf.Tensor
-    kl: tf.Tensor
-
-
-def _averaged(values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """`[K * B]`, class by class, averaged with the classes' shares, `[B, K]`: `[B]`."""
-    by_class = tf.reshape(values, [tf.shape(share)[1], -1])
-    return tf.reduce_sum(tf.cast(share, values.dtype) * tf.transpose(by_class), axis=1)
+        return terms.once("classes", compute)

@@ -27,6 +27,8 @@ class Settings:
         batch_size: examples of a step.
         labelled_per_batch: how many of them have labels.
         alpha: weight of the classifier's loss.
+        rate: learning rate, that of the first step if it decays. High ones leave poor clusters sooner.
+        decays: whether the rate falls to 0, by half a cosine.
         first_weight: weight of the divergence of z at first. Where z is dear, the class has to explain the
             data; otherwise z does, and the class means nothing.
         first_class_weight: the same of the divergence of the class. Where it is dear, q(y|x) is soft, and
@@ -34,20 +36,18 @@ class Settings:
         fall: share of the steps, the last, in which both weights fall to 1. Slowly, the classes part one by
             one, those that are most alike last, as in deterministic annealing (Rose 1998).
         dropout: share of the pixels that the classifier does without in training.
-        rate: learning rate, that of the first step if it decays. High ones leave poor clusters sooner.
-        decays: whether the rate falls to 0, by half a cosine.
     """
 
     epochs: int
     batch_size: int
     labelled_per_batch: int
     alpha: float
-    first_weight: float
-    first_class_weight: float
-    fall: float
-    dropout: float
     rate: float
-    decays: bool
+    decays: bool = False
+    first_weight: float = 1.0
+    first_class_weight: float = 1.0
+    fall: float = 1.0
+    dropout: float = 0.0
 
     def optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Adam, for so many steps."""
@@ -79,26 +79,15 @@ SHORT = Settings(
     batch_size=100,
     labelled_per_batch=20,
     alpha=1.0,
+    rate=5e-3,
+    decays=True,
     first_weight=5.0,
     first_class_weight=10.0,
     fall=0.8,
     dropout=0.3,
-    rate=5e-3,
-    decays=True,
 )
 # The rate of Kingma et al., section 4, their alpha, and as many labelled examples as come to a batch of 500.
-PAPER = Settings(
-    epochs=3000,
-    batch_size=500,
-    labelled_per_batch=1,
-    alpha=0.1,
-    first_weight=1.0,
-    first_class_weight=1.0,
-    fall=1.0,
-    dropout=0.0,
-    rate=3e-4,
-    decays=False,
-)
+PAPER = Settings(epochs=3000, batch_size=500, labelled_per_batch=1, alpha=0.1, rate=3e-4)
 
 
 def _begin_with_scale_of_prior(encoder: keras.Model) -> None:

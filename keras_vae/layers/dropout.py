@@ -1,4 +1,4 @@
-"""Dropout that costs next to nothing in a compiled step."""
+"""Dropout that is quick in a compiled step."""
 
 import keras
 import tensorflow as tf

@@ -183,7 +183,9 @@ def test_dropout_acts_in_training_only(network):
 def test_dropout_drops_whole_channels_of_feature_maps(network):
     encoder, decoder = small_pair(network, dropout=0.5)
     for model in (encoder, decoder):
-        for layer in (layer for layer in model.layers if layer.name.endswith("dropout")):
+        dropouts = [layer for layer in model.layers if layer.name.endswith("dropout")]
+        assert {len(layer.output.shape) for layer in dropouts} == {2, 4}
+        for layer in dropouts:
             shape = (200, *layer.output.shape[1:])
             dropped = layer(np.ones(shape, "float32"), training=True).numpy() == 0.0
             assert dropped.any() and not dropped.all()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup demo test test-serving lint types check format bench dist clean
+.PHONY: help setup demo test test-all test-serving lint types check format bench dist clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,10 @@ demo: $(READY)  ## train on embedded digits, evaluate, draw pictures, export Sav
 	$(BIN)/keras-vae demo --output runs/demo --overwrite
 
 test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadscope -q
+
+test-all: $(READY)  ## run the tests with every optional package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/python -m pytest -n 2 --dist loadscope -q
 
 test-serving: $(READY)  ## run the serving contract; with tensorflow_model_server, where that is on PATH

@@ -24,6 +24,8 @@ SERVING = [
     "prometheus-client>=0.20",
 ]
 CONVERT = ["tf2onnx>=1.16", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=1.2"]
+# Data frames; the package reads them where they are given and needs none of these itself.
+TABLES = ["pandas>=2", "polars>=1", "pyarrow>=15"]
 DOCS = ["jupytext>=1.16", "notebook>=7"]
 
 setup(
@@ -53,11 +55,12 @@ setup(
         "numpy>=1.26",
     ],
     extras_require={
-        "test": [*TEST, *SERVING, *CONVERT],
+        "test": [*TEST, *SERVING, *CONVERT, *TABLES],
         "serving": SERVING,
         "convert": CONVERT,
+        "tables": TABLES,
         "docs": DOCS,
-        "dev": [*TEST, *SERVING, *CONVERT, *DOCS, "build>=1"],
+        "dev": [*TEST, *SERVING, *CONVERT, *TABLES, *DOCS, "build>=1"],
     },
     entry_points={"console_scripts": ["keras-vae=keras_vae.cli:main"]},
     classifiers=[

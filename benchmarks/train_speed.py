@@ -264,7 +264,7 @@ def parser() -> argparse.ArgumentParser:
         + ")",
     )
     add("--batch-size", type=at_least(int, 1), default=128)
-    add("--rounds", type=at_least(int, 1), default=7, help="turns of every contender")
+    add("--rounds", type=at_least(int, 1), default=9, help="turns of every contender")
     add(
         "--seconds",
         type=at_least(float, 0.0),

@@ -38,7 +38,7 @@ CONTENDERS: dict[str, Contender] = {
     "torch": Contender(
         "benchmarks.contenders.torch_eager",
         {"torch": "torch"},
-        "hand-written PyTorch loop over a tensor in memory, fused Adam",
+        "hand-written PyTorch loop over a tensor in memory, fused Adam, denormals flushed",
     ),
     "torch_compile": Contender(
         "benchmarks.contenders.torch_compiled",
@@ -50,9 +50,14 @@ CONTENDERS: dict[str, Contender] = {
         {"pythae": "pythae", "torch": "torch"},
         "pythae's VAE in its own TrainingPipeline",
     ),
+    "pythae_flush_denormal": Contender(
+        "benchmarks.contenders.pythae_flush_denormal",
+        {"pythae": "pythae", "torch": "torch"},
+        "the same after torch.set_flush_denormal(True)",
+    ),
     "pythae_channels_last": Contender(
         "benchmarks.contenders.pythae_channels_last",
         {"pythae": "pythae", "torch": "torch"},
-        "the same with the weights of convolutions laid out with channels last",
+        "the same again with the weights of convolutions laid out with channels last",
     ),
 }

@@ -103,6 +103,7 @@ def evaluate(
             "log_likelihood": likelihood,
             "monte_carlo_error": math.sqrt(np.square(_float64(estimate.standard_error)).sum()) / len(data),
             "effective_samples": float(np.median(_float64(estimate.effective_samples))),
+            "pareto_k": None if estimate.pareto_k is None else float(np.median(estimate.pareto_k)),
             "bits_per_dim": likelihood.scaled(-1.0 / (event_size * math.log(2.0))),
             "aggregate": _aggregate(model, data, given, aggregate_examples, batch_size, subset_seed),
         }

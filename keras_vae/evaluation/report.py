@@ -41,6 +41,9 @@ class Report:
         effective_samples: median over the examples of (sum w)^2 / sum w^2 of the importance weights, from 1
             to K. Near 1, few draws carry the estimate: then the log-likelihood and its Monte Carlo error are
             too low.
+        pareto_k: median over the examples of the Pareto shape of the tail of the importance weights. Above
+            0.7 the log-likelihood is too low by more than its Monte Carlo error shows (Vehtari et al.,
+            2024). None for K < 25.
         bits_per_dim: -log_likelihood / (D ln 2). Of a density it may be negative, and compares only between
             models of data on the same scale.
         active_units: the latent dimensions, numbered in the order of the flattened latent, in which the
@@ -68,6 +71,7 @@ class Report:
     log_likelihood: Statistic | None = None
     monte_carlo_error: float | None = None
     effective_samples: float | None = None
+    pareto_k: float | None = None
     bits_per_dim: Statistic | None = None
     aggregate: AggregatePosterior | None = None
 
@@ -147,6 +151,8 @@ class Report:
         yield _row("log-likelihood", self.log_likelihood, f"nats, {self.num_samples} draws")
         yield _row("  Monte Carlo error", self.monte_carlo_error, "nats", digits=4)
         yield _row("  effective draws", self.effective_samples, f"of {self.num_samples}, median", digits=1)
+        if self.pareto_k is not None:
+            yield _row("  Pareto k", self.pareto_k, "median; above 0.7 too few draws", digits=2)
         yield _row("bits per dimension", self.bits_per_dim, "bits/dim", digits=4)
         yield _row("active units", _count(self.active_units), f"of {self.latent_size}", digits=0)
         if self.aggregate is not None:

@@ -1,5 +1,6 @@
 """Monte Carlo estimates over whole data sets, in chunks of bounded memory."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import prod
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
+from keras_vae.divergences.pareto import pareto_k, reliable_pareto_k, tail_size
 from keras_vae.errors import invalid
 from keras_vae.layers import deterministic
 from keras_vae.models import checks
@@ -22,6 +24,10 @@ from keras_vae.probes import probe
 # activations of the decoder's widest layer would take more than 2^26 numbers, 256 MB.
 MAX_PAIRS = 8192
 MAX_ACTIVATIONS = 2**26
+
+# Draws from which on the tail of the weights has the five members that a fit of its shape needs, and the
+# share of examples with a heavy one that is worth a warning.
+_LEAST_DRAWS_OF_A_TAIL, _HEAVY_SHARE = 25, 0.5
 
 Progress = Callable[[int, int], None]
 # A number of draws; signatures of exported models have it in a scalar int32 tensor.
@@ -39,11 +45,15 @@ class Estimate(NamedTuple):
     standard_error: Monte Carlo error of each log-likelihood, in nats, by the delta method; NaN for one draw.
         Where few draws carry the sum (see `effective_samples`), it is too small.
     effective_samples: (sum w)^2 / sum w^2 of the importance weights, between 1 and K.
+    pareto_k: shape of the tail of the importance weights. Above `divergences.pareto.reliable_pareto_k(K)`,
+        0.7 at most, the estimate is too low by an amount that its standard error does not show (Vehtari et
+        al., Pareto Smoothed Importance Sampling, 2024). None for fewer than 25 draws, and in exported models.
     """
 
     log_likelihood: tf.Tensor
     standard_error: tf.Tensor
     effective_samples: tf.Tensor
+    pareto_k: np.ndarray | None = None
 
 
 def elbo(
@@ -118,11 +128,31 @@ def log_likelihood(
     batch_size = max(1, min(batch_size, len(x)))
     chunk = min(num_samples, max(1, max_pairs(model) // batch_size))
 
+    tail = tail_size(num_samples) if num_samples >= _LEAST_DRAWS_OF_A_TAIL else 0
+
     def estimate(batch, given, seed):
-        return batch_estimate(model, batch, given, num_samples, chunk, seed)
+        return batch_estimate(model, batch, given, num_samples, chunk, seed, tail)
 
     compiled = _compiled(model, ("log_likelihood", num_samples, chunk), estimate)
-    return Estimate(**_map_batches(model, compiled, x, y, batch_size, seed, progress))
+    found = _map_batches(model, compiled, x, y, batch_size, seed, progress)
+    largest = found.pop("largest", None)
+    if largest is None:
+        return Estimate(**found)
+    shapes = pareto_k(largest.numpy().T)
+    _warn_of_heavy_tails(shapes, num_samples)
+    return Estimate(**found, pareto_k=shapes)
+
+
+def _warn_of_heavy_tails(shapes: np.ndarray, num_samples: int) -> None:
+    limit = reliable_pareto_k(num_samples)
+    share = float(np.mean(shapes > limit))
+    if share > _HEAVY_SHARE:
+        warnings.warn(
+            f"The importance weights of {share:.0%} of the examples have a Pareto shape k above {limit:.2f}: "
+            f"their log-likelihoods by {num_samples} draws are too low, by more than the standard error "
+            "shows. Use more draws, or a posterior that is closer to the true one.",
+            stacklevel=4,
+        )
 
 
 def batch_estimate(
@@ -132,15 +162,20 @@ def batch_estimate(
     num_samples: Count,
     chunk: Count,
     seed: tf.Tensor,
+    tail: int = 0,
 ) -> dict[str, tf.Tensor]:
-    """The fields of an `Estimate` of one batch, from `chunk` draws at once; both numbers may be tensors."""
+    """The fields of an `Estimate` of one batch, from `chunk` draws at once; both numbers may be tensors.
+
+    With a `tail` there is also "largest", `[B, tail + 1]`: the largest log-weights, for `pareto_k`.
+    """
     x = _read_once(model, x, seed)
 
     def moments(draws, index):
         log_weights = model.estimate_terms(x, y, draws, fold_in(seed, index)).log_weights
         peak = tf.reduce_max(log_weights, axis=0)
         scaled = tf.exp(log_weights - _finite(peak))
-        return peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0)
+        sums = (peak, tf.reduce_sum(scaled, axis=0), tf.reduce_sum(tf.square(scaled), axis=0))
+        return (*sums, _largest(tf.transpose(log_weights), tail + 1)) if tail else sums
 
     zeros = tf.zeros(tf.shape(x)[:1])
     none = (zeros - np.inf, zeros, zeros)
@@ -212,11 +247,20 @@ def _merge(total: tuple[tf.Tensor, ...], fresh: tuple[tf.Tensor, ...]) -> tuple[
     """Adds two running sums of exp(log w), each held relative to its own largest log w."""
     peak = tf.maximum(total[0], fresh[0])
     a, b = tf.exp(total[0] - _finite(peak)), tf.exp(fresh[0] - _finite(peak))
-    return (
+    sums = (
         peak,
         a * total[1] + b * fresh[1],
         tf.square(a) * total[2] + tf.square(b) * fresh[2],
     )
+    pairs = zip(total[3:], fresh[3:], strict=True)
+    return (*sums, *(_largest(tf.concat(pair, axis=1), pair[0].shape[1]) for pair in pairs))
+
+
+def _largest(log_weights: tf.Tensor, count: int) -> tf.Tensor:
+    """The `count` largest numbers of each row, `[B, count]`; -inf for those that are missing."""
+    missing = max(0, count - log_weights.shape[1])
+    padded = tf.pad(log_weights, [[0, 0], [0, missing]], constant_values=-np.inf)
+    return tf.math.top_k(padded, count).values
 
 
 def _finite(peak: tf.Tensor) -> tf.Tensor:
@@ -225,7 +269,7 @@ def _finite(peak: tf.Tensor) -> tf.Tensor:
 
 
 def _finish(total: tuple[tf.Tensor, ...], num_samples: Count) -> dict[str, tf.Tensor]:
-    peak, first, second = total
+    peak, first, second, *largest = total
     count = tf.cast(num_samples, first.dtype)
     mean = first / count
     variance = tf.maximum(second / count - tf.square(mean), 0.0)
@@ -233,6 +277,7 @@ def _finish(total: tuple[tf.Tensor, ...], num_samples: Count) -> dict[str, tf.Te
         "log_likelihood": peak + tf.math.log(mean),
         "standard_error": tf.sqrt(variance / (count - 1.0)) / mean,
         "effective_samples": tf.square(first) / second,
+        **({"largest": largest[0]} if largest else {}),
     }
 
 

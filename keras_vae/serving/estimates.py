@@ -54,7 +54,8 @@ def log_likelihood(
     def estimate(x, y, seed):
         return estimates.batch_estimate(model, x, y, num_samples, chunk, seed)
 
-    return Estimate(**_map_batches(estimate, Estimate._fields, x, y, size, seed))
+    names = [name for name in Estimate._fields if name not in Estimate._field_defaults]
+    return Estimate(**_map_batches(estimate, names, x, y, size, seed))
 
 
 def _map_batches(

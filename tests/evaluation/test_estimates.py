@@ -115,7 +115,7 @@ def test_chunks_and_their_rest_add_up(oracle, wide, monkeypatch, without_xla):
     chunked = estimates.log_likelihood(wide, x, 10, 500, seeded(4))
     monkeypatch.undo()
     whole = estimates.log_likelihood(wide, x, 10, 500, seeded(5))
-    for a, b in zip(chunked, whole, strict=True):
+    for a, b in zip(chunked[:3], whole[:3], strict=True):  # so few draws have no Pareto shape
         a, b = np.asarray(a), np.asarray(b)
         assert abs(a.mean() - b.mean()) < 4 * np.sqrt((a.var() + b.var()) / 500)
 

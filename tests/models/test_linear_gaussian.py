@@ -4,6 +4,8 @@ p(z) = N(0, I), p(x|z) = N(W z + b, s^2 I) with orthogonal columns in W, so that
 N(M^-1 W^T (x - b) / s^2, M^-1), M = I + W^T W / s^2, factorises (Tipping & Bishop, 1999).
 """
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import models
+from keras_vae.distributions.draws import fold_in
+from keras_vae.divergences.pareto import pareto_k, tail_size
 from keras_vae.layers.independent import IndependentNormal
 from keras_vae.models import estimates
 
@@ -123,6 +127,37 @@ def test_standard_error_and_effective_samples_tell_the_quality():
     assert np.all((rough.effective_samples > 1.0) & (rough.effective_samples < 200.0))
     # Errors of the size they say: nearly all within four of them.
     assert np.mean(np.abs(rough.log_likelihood - LOG_PX) < 4.0 * rough.standard_error) > 0.95
+
+
+def test_pareto_shape_tells_a_narrow_posterior():
+    """A posterior whose scale is 0.4 of the true one gives weights with a tail of shape 1 - 0.4^2 = 0.84."""
+    seed = tf.constant([1, 2])
+    with pytest.warns(UserWarning, match="Pareto shape k above"):
+        narrow = estimates.log_likelihood(build(widen=0.4), X, 2000, 50, seed)
+    wide = estimates.log_likelihood(build(widen=1.3), X, 2000, 50, seed)
+    assert narrow.pareto_k.shape == (50,)
+    assert np.median(narrow.pareto_k) == pytest.approx(0.84, abs=0.12)  # of 50 fits of 135 draws each
+    assert np.median(wide.pareto_k) < 0.3
+    assert estimates.log_likelihood(build(), X, 10, 50, seed).pareto_k is None
+
+
+@pytest.mark.parametrize("pairs", [1, 16, 10**6])
+def test_pareto_shape_does_not_depend_on_chunks(monkeypatch, pairs):
+    monkeypatch.setattr(estimates, "MAX_PAIRS", pairs)
+    model = build(widen=0.5)
+    seed = tf.constant([1, 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimate = estimates.log_likelihood(model, X[:3], 100, 3, seed)
+    chunk = min(100, max(1, pairs // 3))
+    last = 99 // chunk
+    sizes = [(100 - last * chunk, last), *((chunk, i) for i in range(last))]
+    draws = [
+        model.estimate_terms(tf.constant(X[:3]), None, n, fold_in(fold_in(seed, 0), i)) for n, i in sizes
+    ]
+    log_weights = np.concatenate([terms.log_weights for terms in draws])
+    largest = np.sort(log_weights, axis=0)[-tail_size(100) - 1 :]
+    np.testing.assert_allclose(estimate.pareto_k, pareto_k(largest), atol=1e-3)
 
 
 @pytest.mark.parametrize("pairs", [16, 100, 10**6])

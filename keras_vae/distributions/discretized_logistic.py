@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability.python.internal import dtype_util
 
 from keras_vae.checks import is_number
 from keras_vae.errors import invalid
@@ -63,8 +64,9 @@ class DiscretizedLogistic(tfd.AutoCompositeTensorDistribution):
         parameters = dict(locals())
         low, high = check_range(low, high)
         with tf.name_scope(name) as name:
-            self._loc = tf.convert_to_tensor(loc, dtype_hint=tf.float32, name="loc")
-            self._scale = tf.convert_to_tensor(scale, dtype=self._loc.dtype, name="scale")
+            dtype = dtype_util.common_dtype([loc, scale], dtype_hint=tf.float32)
+            self._loc = tf.convert_to_tensor(loc, dtype=dtype, name="loc")
+            self._scale = tf.convert_to_tensor(scale, dtype=dtype, name="scale")
             self._low, self._high = low, high
             super().__init__(
                 dtype=self._loc.dtype,

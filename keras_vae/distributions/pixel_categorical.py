@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability.python.internal import dtype_util
 
 tfd = tfp.distributions
 
@@ -35,7 +36,7 @@ class PixelCategorical(tfd.Categorical):
         name: str = "PixelCategorical",
     ):
         parameters = dict(locals())
-        logits = tf.convert_to_tensor(logits, dtype_hint=tf.float32)
+        logits = tf.convert_to_tensor(logits, dtype_util.common_dtype([logits], dtype_hint=tf.float32))
         super().__init__(
             logits=logits,
             dtype=dtype or logits.dtype,

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.errors import invalid, lookup
+from keras_vae.layers.captured import adopt_variables
 from keras_vae.layers.drawing_layer import DrawingLayer
 from keras_vae.layers.support import REAL, Support
 from keras_vae.layers.tensor_coercible import ConvertToTensorFn, coercible
@@ -113,6 +114,8 @@ class DistributionLayer(DrawingLayer):
             self.seed_generator = keras.random.SeedGenerator(seed)
         # Keras trains and saves layers that are attributes of layers, but not those of regularizers.
         self.regularizer_layer = getattr(_unwrapped(regularizer), "layer", None)
+        if self.regularizer_layer is None:
+            adopt_variables(self, getattr(_unwrapped(regularizer), "distribution_b", None))
         self.supports_masking = True
 
     @property
@@ -177,6 +180,7 @@ class DistributionLambda(DistributionLayer):
     Args:
         make_distribution_fn: takes the layer's input, returns a `tfd.Distribution`. To save the model it must
             be registered: `@keras.saving.register_keras_serializable()`; a lambda trains but is not saved.
+            Variables it uses that exist by now, such as a `tf.Variable` it closes over, are trained too.
         convert_to_tensor_fn, validate_args, seed: see `DistributionLayer`.
 
     Example:
@@ -201,6 +205,7 @@ class DistributionLambda(DistributionLayer):
                 make_distribution_fn,
             )
         self.make_distribution_fn = make_distribution_fn
+        adopt_variables(self, make_distribution_fn)
 
     def distribution(self, params: Any) -> tfd.Distribution:
         distribution = self.make_distribution_fn(params)

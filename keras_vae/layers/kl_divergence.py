@@ -14,6 +14,7 @@ from keras_vae.distributions import deserialize_distribution, serialize_distribu
 from keras_vae.distributions.serialization import is_distribution_config
 from keras_vae.divergences import kl_divergence
 from keras_vae.errors import invalid
+from keras_vae.layers.captured import adopt_variables
 from keras_vae.layers.distribution_layer import (
     full_precision,
     get_conversion,
@@ -37,7 +38,8 @@ class KLDivergenceRegularizer(keras.regularizers.Regularizer):
     Args:
         distribution_b: a `tfd.Distribution`; a Keras layer or model that gives one, such as a prior of
             `keras_vae.priors`, whose weights are then trained and saved with the layer; or a function without
-            arguments that returns one. A batch shape must broadcast with that of a.
+            arguments that returns one. A batch shape must broadcast with that of a. The variables of a
+            distribution, and those that a function uses, are trained too.
         use_exact_kl: whether to use the closed form. Otherwise the KL is estimated at test points.
         test_points_reduce_axis: dimensions of the test points' log-densities to average over before `weight`
             applies, such as that of several draws; `None` for all, `()` for none.
@@ -184,6 +186,8 @@ class KLDivergenceAddLoss(keras.layers.Layer):
             distribution_b, use_exact_kl, test_points_reduce_axis, test_points_fn, weight
         )
         self.regularizer_layer = self.regularizer.layer
+        if self.regularizer_layer is None:
+            adopt_variables(self, distribution_b)
         self.supports_masking = True
         # Keras would cast an input of another dtype, and a cast distribution is only a tensor.
         self._convert_input_args = False

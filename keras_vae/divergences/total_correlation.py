@@ -50,7 +50,7 @@ def aggregate_log_densities(
         raise invalid("q", "a posterior of independent scalars, or a multivariate normal", type(q).__name__)
     if z.shape[1] is not None:
         check_dataset_size(z.shape[1], dataset_size)
-    weights = tf.cast(log_pair_weights(tf.shape(z)[1], dataset_size, estimator), z.dtype)
+    weights = log_pair_weights(tf.shape(z)[1], dataset_size, estimator, z.dtype)
     joint = tf.reduce_logsumexp(q.log_prob(pairs) + weights, axis=2)
     for _ in range(z.shape.rank - 2):
         weights = weights[..., tf.newaxis]
@@ -65,7 +65,10 @@ def check_dataset_size(batch_size: int, dataset_size: int) -> None:
 
 
 def log_pair_weights(
-    batch_size: int | tf.Tensor, dataset_size: int, estimator: str = "weighted"
+    batch_size: int | tf.Tensor,
+    dataset_size: int,
+    estimator: str = "weighted",
+    dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
     """log w_ij, how q(z_i|x_j) counts in the estimate of q(z_i), `[M, M]`.
 
@@ -78,6 +81,7 @@ def log_pair_weights(
         batch_size: M.
         dataset_size: N, at least M.
         estimator: "weighted" or "stratified".
+        dtype: a float type, in which the weights are also computed.
 
     Example:
 
@@ -90,7 +94,7 @@ def log_pair_weights(
     """
     lookup("estimator", estimator, ESTIMATORS)
     check_count("dataset_size", dataset_size)
-    size, whole = tf.cast(batch_size, tf.float32), float(dataset_size)
+    size, whole = tf.cast(batch_size, dtype), tf.constant(dataset_size, dtype)
     square = tf.stack([batch_size, batch_size])
     if estimator == "weighted":
         return tf.fill(square, -tf.math.log(whole * size))

@@ -109,3 +109,15 @@ def test_covariance_against_numpy():
         np.testing.assert_allclose(
             aggregate_covariance(q), of_means + within.mean(axis=0), rtol=1e-4, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("estimator", ["weighted", "stratified"])
+def test_pair_weights_in_double_precision(estimator):
+    weights = log_pair_weights(7, 60_000, estimator, tf.float64).numpy()
+    if estimator == "weighted":
+        expected = np.full((7, 7), -np.log(60_000.0 * 7.0))
+    else:
+        expected = np.full((7, 7), -np.log(6.0))
+        np.fill_diagonal(expected, -np.log(60_000.0))
+        expected[np.arange(7), (np.arange(7) + 1) % 7] = np.log((60_000 - 6) / (60_000 * 6))
+    np.testing.assert_allclose(weights, expected, rtol=1e-14)

@@ -4,6 +4,9 @@ import math
 import numbers
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from keras_vae.errors import invalid
 
 
@@ -25,8 +28,26 @@ def is_count(value: Any, least: int = 1) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 
+def static_integer(value: Any) -> Any:
+    """The value of a scalar integer tensor or array, as an `int`, if it is known; else `value` itself.
+
+    >>> static_integer(tf.constant(3)), static_integer(np.array(3)), static_integer(2.5)
+    (3, 3, 2.5)
+    """
+    if not isinstance(value, np.ndarray) and not tf.is_tensor(value):
+        return value
+    static = value if isinstance(value, np.ndarray) else tf.get_static_value(value)
+    if static is None or np.ndim(static) or not np.issubdtype(np.asarray(static).dtype, np.integer):
+        return value
+    return int(static)
+
+
 def check_count(argument: str, count: Any, least: int = 1) -> int:
-    """`count` as an `int`; raises `ValueError` unless it is an integer of at least `least`."""
+    """`count` as an `int`; raises `ValueError` unless it is an integer of at least `least`.
+
+    An integer tensor or array without dimensions is one too, if its value is known.
+    """
+    count = static_integer(count)
     if not is_count(count, least):
         raise invalid(argument, f"an integer >= {least}", count)
     return int(count)

@@ -80,7 +80,7 @@ class IndependentCategorical(IndependentLayer):
     ) -> tfd.Distribution:
         """The distribution with logits `params`, `batch_shape + [params_size]`."""
         shape = as_shape(event_shape)
-        logits = kinds_last(params, shape, num_classes)
+        logits = kinds_last(params, shape, check_count("num_classes", num_classes, 2))
         categorical = PixelCategorical(logits, validate_args=validate_args)
         return independent(categorical, shape, validate_args, name)
 
@@ -143,7 +143,7 @@ class OneHotCategorical(DistributionLayer):
         name: str | None = None,
     ) -> tfd.Distribution:
         """The distribution with logits `params`, `batch_shape + [event_size]`, and draws of type `dtype`."""
-        logits = tf.convert_to_tensor(params)
+        logits, event_size = tf.convert_to_tensor(params), check_count("event_size", event_size)
         check_last_dimension(logits, event_size, f"event_size {event_size}")
         return tfd.OneHotCategorical(
             logits, dtype=dtype or logits.dtype, validate_args=validate_args, name=name or "OneHotCategorical"
@@ -213,6 +213,7 @@ class CategoricalMixtureOfOneHotCategorical(DistributionLayer):
         name: str | None = None,
     ) -> tfd.Distribution:
         """The distribution with parameters `params`, `batch_shape + [params_size]`."""
+        event_size = check_count("event_size", event_size)
         logits, components = split_mixture(params, num_components, event_size)
         return OneHotCategoricalMixture(
             tfd.Categorical(logits=logits),

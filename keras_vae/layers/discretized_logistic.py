@@ -157,6 +157,7 @@ class MixtureDiscretizedLogistic(IndependentLayer):
         See `IndependentDiscretizedLogistic.new` for the units.
         """
         shape = as_shape(event_shape)
+        num_components = check_count("num_components", num_components)
         kinds = split_kinds(params, shape, 3 * num_components)
         kind_axis = kinds.shape.rank - 1 - len(shape)
         # Components go last, where TFP's mixture has them.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import static_integer
 from keras_vae.distributions import Bernoulli, ContinuousBernoulli, Normal
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension, positive_scale
@@ -24,11 +25,20 @@ _MAX_LOG_RATE = 40.0
 
 
 def as_shape(event_shape: Shape, argument: str = "event_shape") -> tuple[int, ...]:
-    """A shape as a tuple; raises `ValueError` for sizes that are not positive integers."""
-    sizes: Any = (event_shape,) if isinstance(event_shape, int | np.integer) else event_shape
+    """A shape as a tuple; raises `ValueError` for sizes that are not positive integers.
+
+    Integer tensors are sizes too, where their values are known.
+    """
+    sizes: Any = static_integer(event_shape)
+    if tf.is_tensor(sizes) and sizes.shape.rank == 1 and sizes.dtype.is_integer:
+        static = tf.get_static_value(sizes)
+        sizes = sizes if static is None else static
+    sizes = (sizes,) if isinstance(sizes, int | np.integer) else sizes
     try:
         # True is an index too, but no size.
-        shape = tuple(-1 if isinstance(size, bool) else operator.index(size) for size in sizes)
+        shape = tuple(
+            -1 if isinstance(size, bool) else operator.index(static_integer(size)) for size in sizes
+        )
     except (TypeError, ValueError):
         shape = (-1,)
     if any(size < 1 for size in shape):

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.checks import check_count
+from keras_vae.checks import check_count, static_integer
 from keras_vae.distributions import GumbelCategorical
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension
@@ -96,7 +96,7 @@ class MixtureSameFamily(DistributionLayer):
     @staticmethod
     def params_size(num_components: int, component_params_size: int, name: str | None = None) -> int:
         """The number of parameters of one distribution whose components have `component_params_size` each."""
-        return check_count("num_components", num_components) * (1 + component_params_size)
+        return check_count("num_components", num_components) * (1 + static_integer(component_params_size))
 
     def get_config(self) -> dict[str, Any]:
         component_layer = keras.saving.serialize_keras_object(self.component_layer)
@@ -218,7 +218,7 @@ def split_mixture(
     params: Any, num_components: int, component_params: int | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Splits `batch_shape + [K * (1 + P)]` into `batch_shape + [K]` logits and `batch_shape + [K, P]`."""
-    params = tf.convert_to_tensor(params)
+    params, num_components = tf.convert_to_tensor(params), check_count("num_components", num_components)
     if component_params is not None:
         expected = MixtureSameFamily.params_size(num_components, component_params)
         check_last_dimension(params, expected, f"{num_components} components")

@@ -73,7 +73,7 @@ class MultivariateNormalTriL(_MultivariateNormal):
         name: str | None = None,
     ) -> tfd.Distribution:
         """The distribution with parameters `params`, `batch_shape + [params_size]`."""
-        params = tf.convert_to_tensor(params)
+        params, event_size = tf.convert_to_tensor(params), check_count("event_size", event_size)
         size = MultivariateNormalTriL.params_size(event_size)
         check_last_dimension(params, size, f"event_size {event_size}")
         factor = tfp.bijectors.FillScaleTriL(
@@ -124,7 +124,7 @@ class MultivariateNormalDiag(_MultivariateNormal):
         name: str | None = None,
     ) -> tfd.Distribution:
         """The distribution with parameters `params`, `batch_shape + [params_size]`."""
-        params = tf.convert_to_tensor(params)
+        params, event_size = tf.convert_to_tensor(params), check_count("event_size", event_size)
         size = MultivariateNormalDiag.params_size(event_size)
         check_last_dimension(params, size, f"event_size {event_size}")
         return distributions.MultivariateNormalDiag(

@@ -29,6 +29,12 @@ class TensorCoercible(internal.NativeObject):
     _coercible_seed: tf.Tensor | None = None
     _coercible_graph: Any = None
     _coercible_value: tf.Tensor | None = None
+    _coercible_of: Any = None
+
+    @property
+    def tensor_distribution(self) -> tfd.Distribution:
+        """The distribution itself, without a value; the name is that of `tfp.layers`."""
+        return self if self._coercible_of is None else self._coercible_of
 
     def value(self) -> tf.Tensor:
         """The tensor this distribution converts to: `convert_to_tensor_fn(self)`, drawn once."""
@@ -182,5 +188,6 @@ def coercible(
         _coercible_seed=seed,
         _coercible_graph=_current_graph(),
         _coercible_value=None,
+        _coercible_of=getattr(distribution, "tensor_distribution", distribution),
     )
     return result

@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 
 from keras_vae.checks import static_integer
 from keras_vae.distributions import Bernoulli, ContinuousBernoulli, Normal
+from keras_vae.distributions.poisson import Poisson
 from keras_vae.errors import invalid
 from keras_vae.layers.distribution_layer import DistributionLayer, check_last_dimension, positive_scale
 from keras_vae.layers.support import COUNTS, UNIT_INTERVAL
@@ -386,7 +387,7 @@ class IndependentPoisson(IndependentLayer):
         (log_rate,) = reshape_event(params, shape, 1)
         # exp would be infinite from 88.7 on.
         bounded = tf.grad_pass_through(lambda value: tf.minimum(value, _MAX_LOG_RATE))(log_rate)
-        poisson = tfd.Poisson(log_rate=bounded, validate_args=validate_args)
+        poisson = Poisson(log_rate=bounded, validate_args=validate_args)
         return independent(poisson, shape, validate_args, name)
 
     @staticmethod

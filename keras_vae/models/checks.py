@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.checks import check_count
 from keras_vae.errors import invalid, lookup
 from keras_vae.layers.distribution_layer import DistributionLayer
 from keras_vae.layers.support import REAL, Support
+from keras_vae.models import inputs
 from keras_vae.models.conditions import Condition, takes_condition
 from keras_vae.objectives.objective import Objective
 from keras_vae.priors import Bernoulli, GraphicalModel, Prior, StandardNormal
@@ -165,7 +167,7 @@ def as_float(x: Any) -> tf.Tensor:
 
 def check_batch(name: str, value: Any, shape: tuple, any_batch: bool = False) -> tf.Tensor:
     """`value` as a float tensor `[batch] + shape`; a `ValueError` where it is not."""
-    value = tf.convert_to_tensor(value)
+    value = tf.convert_to_tensor(inputs.as_array(name, value))
     if not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
         raise invalid(name, "numbers", f"dtype {value.dtype.name}")
     expected = f"shape [batch] + {shape}"
@@ -310,3 +312,19 @@ def _check_array(name: str, x: np.ndarray, shape: tuple, support: Support) -> No
                 f"values from {block.min():g} to {block.max():g}",
                 support.hint,
             )
+
+
+def check_steps(name: str, data: Any, argument: str, steps: Any) -> None:
+    """Raises for a number of steps that is no count, and for data without end where none is given.
+
+    Args:
+        name: of the data's argument.
+        data: what the caller passed.
+        argument: of the number of steps.
+        steps: that number, or None.
+    """
+    if steps is not None:
+        check_count(argument, steps)
+    elif isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        hint = f"Pass {argument}=, or leave out repeat()."
+        raise invalid(name, "data that end", "a tf.data.Dataset without end", hint)

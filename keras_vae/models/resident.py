@@ -22,7 +22,7 @@ from keras.src.trainers.trainer import model_supports_jit
 from keras_vae.checks import check_count
 from keras_vae.distributions.draws import fold_in
 from keras_vae.errors import invalid
-from keras_vae.models import checks
+from keras_vae.models import checks, inputs
 from keras_vae.objectives.labels import UNLABELLED
 from keras_vae.probes import probe
 
@@ -344,6 +344,10 @@ class ResidentTrainer(keras.Model):
                 outside the support of the decoder's likelihood.
         """
         self._assert_compile_called("fit")
+        checks.check_steps("x", x, "steps_per_epoch", steps_per_epoch)
+        checks.check_steps("validation_data", validation_data, "validation_steps", validation_steps)
+        x, y, sample_weight = _as_arrays(x, y, sample_weight)
+        validation_data = inputs.as_arrays("validation_data", validation_data)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
         x, first = checks.peek("x", x)
@@ -411,6 +415,8 @@ class ResidentTrainer(keras.Model):
         within_fit = kwargs.get("_use_cached_eval_dataset", False)
         with nullcontext() if within_fit else self._steps(callbacks, steps):
             if not isinstance(x, ResidentAdapter) and not within_fit:
+                checks.check_steps("x", x, "steps", steps)
+                x, y, sample_weight = _as_arrays(x, y, sample_weight)
                 x, first = checks.peek("x", x)
                 y = self._check(x, y, sample_weight, batch_size, first=first)
                 held = None
@@ -440,22 +446,27 @@ class ResidentTrainer(keras.Model):
 
         Of a conditional model, of `(x, y)`.
         """
-        x, first = checks.peek("x", x)
+        # Keras' order: batch_size, verbose, steps.
+        checks.check_steps("x", x, "steps", args[2] if len(args) > 2 else kwargs.get("steps"))
+        x, first = checks.peek("x", inputs.as_arrays("x", x))
         self._check(*self._pair(x), purpose="outputs", first=first)
         return super().predict(x, *args, **kwargs)
 
     @falls_back
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        x, y, sample_weight = _as_arrays(x, y, sample_weight)
         self._check(x, y, sample_weight)
         return super().train_on_batch(x, y, sample_weight, **kwargs)
 
     @falls_back
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        x, y, sample_weight = _as_arrays(x, y, sample_weight)
         self._check(x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, **kwargs)
 
     @falls_back
     def predict_on_batch(self, x: Any) -> Any:
+        x = inputs.as_arrays("x", x)
         self._check(*self._pair(x), purpose="outputs")
         return super().predict_on_batch(x)
 
@@ -714,6 +725,12 @@ def _rows_of_batch(x: Any, first: Any, batch_size: int | None) -> int | None:
         return min(len(x), 32 if batch_size is None else batch_size)
     source = getattr(x, "resident", None)
     return None if source is None else min(len(source.x), source.batch_size)
+
+
+def _as_arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    given = {"x": x, "y": y, "sample_weight": sample_weight}
+    x, y, sample_weight = (inputs.as_array(name, value) for name, value in given.items())
+    return x, y, sample_weight
 
 
 def _unpack(data: Any) -> tuple[Any, Any, Any]:

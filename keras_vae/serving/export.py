@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from keras_vae.errors import invalid
 from keras_vae.serving import versions
 
@@ -76,7 +78,8 @@ def export(
         The new folders, by "encoder", "decoder" and "model".
 
     Raises:
-        ValueError: before anything is written, if `model` is none, `folder` has no name at its end, the data
+        ValueError: before anything is written, if `model` is none or has weights that are not
+            finite, `folder` has no name at its end, the data
             are no images, or for an anomaly score that the model does not have.
         OSError: if the disk is full or the folder not writable; nothing is left behind.
 
@@ -108,6 +111,7 @@ def export(
         raise invalid("folder", "a folder and a name, such as saved_models/mnist", str(folder))
     if run is not None and not isinstance(run, Run):
         raise invalid("run", "a keras_vae.runs.Run, or None", run)
+    _check_finite(model)
     written_as = get_format(model, images, transform)
     whole = servables.whole(model, written_as, anomaly_score)
     parts = {
@@ -123,3 +127,16 @@ def export(
             warmup.write(written[part], names[part], servable)
             model_card.write(written[part], names[part], model, servable, run)
         return versions.publish(written, homes)
+
+
+def _check_finite(model: "LatentVariableModel") -> None:
+    """Raises `ValueError` for a model with a weight of NaN or infinity."""
+    for variable in model.weights:
+        values = np.asarray(variable)
+        if variable.dtype.startswith("float") and not np.isfinite(values).all():
+            raise invalid(
+                "model",
+                "finite weights",
+                f"NaN or infinity in {variable.path}",
+                "Train again with a lower learning rate, or load an earlier checkpoint.",
+            )

@@ -105,7 +105,6 @@ def test_bad_data(x, words):
 
 OTHER_DATA = {
     "nothing": None,
-    "list of lists": X.tolist(),
     "list of arrays": [X],
     "dictionary": {"x": X},
     "ragged": tf.ragged.constant([[1.0, 2.0], [3.0]]),

@@ -166,3 +166,12 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_a_path_without_a_name_is_refused(vae):
     with pytest.raises(ValueError, match="argument `folder`"):
         serving.export(vae, "/")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    model = VAE.create((4,), latent_size=2, hidden=(3,))
+    weight = model.decoder.trainable_variables[0]
+    weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(ValueError, match=r"finite weights.*NaN or infinity in"):
+        serving.export(model, tmp_path / "broken")
+    assert not list(tmp_path.iterdir())

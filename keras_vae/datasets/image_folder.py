@@ -1,6 +1,7 @@
 """Folders of image files."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,15 +14,20 @@ import tensorflow as tf
 from keras_vae import errors
 from keras_vae.datasets.parts import ArrayPart, Source, divide, fit_image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-# Sub-folders with these names are splits; all others are classes.
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Sub-folders with these names, in any case, are splits; all others are classes.
 SPLITS = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "test": "test",
+    "testing": "test",
 }
+# Sub-folders that stand beside splits and hold no examples: masks, labels.
+_BESIDE_SPLITS = {"ground_truth", "ground-truth", "groundtruth", "mask", "masks", "annotation", "annotations"}
+_EXIF_ORIENTATION = 0x0112
 _GREY_MODES = {"1", "L", "LA", "I;16"}
 
 T = TypeVar("T")
@@ -88,9 +94,13 @@ class FolderPart:
 
 
 def image_folder(root: Path, image_size: tuple[int, int] | None) -> Source:
-    """Finds the images under a folder; sub-folders are splits (train, test, ...) or classes."""
+    """Finds the images under a folder; sub-folders are splits (train, test, ...) or classes.
+
+    The classes are those of all splits together: data for anomaly detection have some in the test split only.
+    """
     roots = _split_roots(root)
-    class_names = _class_names(roots["train"])
+    by_split = {split: _class_names(folder) for split, folder in roots.items()}
+    class_names = _union(roots, by_split)
     files = {split: _files(folder, class_names) for split, folder in roots.items()}
     for split, (paths, _) in files.items():
         if not paths:
@@ -103,11 +113,29 @@ def image_folder(root: Path, image_size: tuple[int, int] | None) -> Source:
 
 def decode(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """One file as a uint8 image of `shape`, cut and resized if it has another size."""
-    image = _open(path, lambda image: _pixels(image, shape[-1]))
+    image = _open(path, lambda image: _pixels(_upright(image), shape[-1]))
     if image.shape != shape:
         with tf.device("CPU:0"):
             image = fit_image(image, shape[:2]).numpy()
     return image
+
+
+def _upright(image: Any) -> Any:
+    """The image turned as its camera was held."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+
+
+def _orientation(image: Any) -> int:
+    return image.getexif().get(_EXIF_ORIENTATION, 1)
+
+
+def _header(image: Any) -> tuple[int, int, str]:
+    """Height, width and mode of the image once it is upright."""
+    height, width = image.height, image.width
+    # From 5 on, the orientations lie on their side.
+    return (width, height, image.mode) if _orientation(image) >= 5 else (height, width, image.mode)
 
 
 def _pixels(image: Any, channels: int) -> np.ndarray:
@@ -130,19 +158,45 @@ def _open(path: Path, use: Callable[[Any], T]) -> T:
 
 
 def _split_roots(root: Path) -> dict[str, Path]:
+    """The folders of the splits, or the folder itself as "train" where its sub-folders are no splits.
+
+    They are splits if all of them have names of splits, masks and annotations aside, or if two splits are
+    among them: one alone may be a class, a picture of a train.
+    """
     folders = {child.name: child for child in _folders(root)}
-    if "train" not in folders or not set(folders) <= set(SPLITS):
+    splits = {name: SPLITS[name.lower()] for name in folders if name.lower() in SPLITS}
+    others = [name for name in folders if name not in splits]
+    data = [name for name in others if name.lower() not in _BESIDE_SPLITS]
+    if "train" not in splits.values() or (data and len(splits) < 2):
         return {"train": root}
     roots: dict[str, Path] = {}
-    for name, folder in folders.items():
-        if SPLITS[name] in roots:
+    for name, split in splits.items():
+        if split in roots:
             raise errors.invalid("name", "one folder of each split", str(root), f"Twice: {name}.")
-        roots[SPLITS[name]] = folder
+        roots[split] = folders[name]
+    if others:
+        warnings.warn(
+            f"{root} has the splits {', '.join(splits)}. Other folders are not read: {', '.join(others)}.",
+            stacklevel=2,
+        )
     return roots
 
 
+def _union(roots: dict[str, Path], by_split: dict[str, tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The classes of all splits; None where none has any."""
+    with_classes = {split: names for split, names in by_split.items() if names is not None}
+    if not with_classes:
+        return None
+    for split, names in by_split.items():
+        if names is None and _images(roots[split], "*"):
+            other, classes = next(iter(with_classes.items()))
+            raise errors.invalid("name", f"the classes {classes} of {roots[other]} in {roots[split]}", "none")
+    return tuple(sorted(set().union(*with_classes.values())))
+
+
 def _folders(root: Path) -> list[Path]:
-    return sorted(c for c in root.iterdir() if c.is_dir() and not c.name.startswith("."))
+    """Sub-folders but for hidden ones and those that archives of a Mac bring."""
+    return sorted(c for c in root.iterdir() if c.is_dir() and not c.name.startswith((".", "__MACOSX")))
 
 
 def _images(folder: Path, pattern: str) -> list[Path]:
@@ -165,11 +219,8 @@ def _class_names(root: Path) -> tuple[str, ...] | None:
 
 
 def _files(root: Path, class_names: tuple[str, ...] | None) -> tuple[tuple[Path, ...], np.ndarray | None]:
-    found = _class_names(root)
-    if class_names is None and found is None:
+    if class_names is None:
         return tuple(_images(root, "*")), None
-    if class_names is None or not set(found or ()) <= set(class_names):
-        raise errors.invalid("name", f"the classes {class_names} in {root}", f"classes {found}")
     by_class = [_images(root / name, "**/*") for name in class_names]
     labels = np.repeat(np.arange(len(by_class)), [len(paths) for paths in by_class])
     return tuple(path for paths in by_class for path in paths), labels.astype(np.int32)
@@ -182,9 +233,7 @@ def _no_images(root: Path) -> ValueError:
 
 
 def _common_shape(paths: Sequence[Path], image_size: tuple[int, int] | None) -> tuple[int, int, int]:
-    headers = _in_threads(
-        lambda path: _open(path, lambda image: (image.height, image.width, image.mode)), paths
-    )
+    headers = _in_threads(lambda path: _open(path, _header), paths)
     channels = 1 if all(mode in _GREY_MODES for _, _, mode in headers) else 3
     if image_size is not None:
         return (*image_size, channels)

@@ -52,8 +52,10 @@ def load(
     Args:
         name: "digits" (8x8 digits of scikit-learn, no download); an image data set of
             tensorflow-datasets such as "mnist", "cifar10" or "emnist/letters"; a folder of
-            images (.png, .jpg, .jpeg, .bmp, .gif), whose sub-folders are classes, or splits where
-            they are called train, validation and test; or a .npy file ([N, H, W], [N, H, W, C] or
+            images (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff), turned upright by their EXIF
+            orientation, whose sub-folders are classes, or splits where they are called train,
+            validation and test (training, val, valid, testing; in any case), beside which folders of
+            masks and annotations are not read; or a .npy file ([N, H, W], [N, H, W, C] or
             [N, D]) or .npz file (keys x or x_train, x_validation, x_test, and y likewise).
         binarize: None; "dynamic", a new Bernoulli draw with the intensity as its mean for every
             training epoch, and always the same draw for validation and test; "static", one draw

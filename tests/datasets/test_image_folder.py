@@ -131,8 +131,8 @@ def test_errors(classes, tmp_path_factory):
 
     empty = tmp_path_factory.mktemp("empty")
     assert ".png" in message_of(empty)
-    (empty / "a.tiff").write_bytes(b"")
-    assert "unsupported kinds .tiff" in message_of(empty)
+    (empty / "a.jp2").write_bytes(b"")
+    assert "unsupported kinds .jp2" in message_of(empty)
     write(empty / "a.png", grey(3))
     assert "no labels" in message_of(empty, labels=True)
     assert "fewer than the 1" in message_of(empty)
@@ -146,8 +146,57 @@ def test_a_truncated_file_is_named_where_its_header_is_right(classes):
     assert "cats/5.png" in message_of(classes)
 
 
-def test_classes_of_a_split_must_be_those_of_train(tmp_path):
-    write(tmp_path / "train" / "a" / "0.png", grey(1))
-    write(tmp_path / "test" / "b" / "0.png", grey(1))
-    message = message_of(tmp_path)
-    assert "('a',)" in message and "('b',)" in message
+def test_classes_are_those_of_all_splits(tmp_path):
+    for i in range(4):
+        write(tmp_path / "train" / "good" / f"{i}.png", grey(i))
+    write(tmp_path / "test" / "good" / "0.png", grey(10))
+    write(tmp_path / "test" / "scratch" / "0.png", grey(11))
+    splits = datasets.load(tmp_path, labels=True, validation=0, shuffle=False)
+    assert splits.class_names == ("good", "scratch") and splits.num_classes == 2
+    assert splits.sizes == {"train": 4, "test": 2}
+    assert [int(y) for _, batch in splits.test for y in batch] == [0, 1]
+    write(tmp_path / "validation" / "0.png", grey(12))
+    assert "('good',)" in message_of(tmp_path) or "('good', 'scratch')" in message_of(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "Test"), ("training", "testing")])
+def test_folders_beside_the_splits_are_not_read(tmp_path, names):
+    train, test = names
+    for i in range(4):
+        write(tmp_path / train / "good" / f"{i}.png", grey(i))
+    write(tmp_path / test / "good" / "0.png", grey(10))
+    write(tmp_path / "ground_truth" / "good" / "0.png", grey(255))
+    write(tmp_path / "__MACOSX" / train / "good" / "0.png", grey(254))
+    (tmp_path / "annotations").mkdir()
+    with pytest.warns(UserWarning, match="not read: annotations, ground_truth"):
+        splits = datasets.load(tmp_path, labels=True, validation=0)
+    assert splits.sizes == {"train": 4, "test": 1}
+    assert splits.class_names == ("good",)
+
+
+def test_a_class_called_train_stays_one(tmp_path):
+    for name in ("car", "train"):
+        for i in range(2):
+            write(tmp_path / name / f"{i}.png", grey(i))
+    assert datasets.load(tmp_path, labels=True, validation=0).class_names == ("car", "train")
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
+def test_images_are_upright(tmp_path, orientation, turns):
+    stored = np.arange(30, dtype=np.uint8).reshape(6, 5) * 8
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / "0.png", exif=exif)
+    Image.fromarray(np.rot90(stored, turns)).save(tmp_path / "1.png")
+    (x,) = datasets.load(tmp_path, validation=0, shuffle=False, scale="bytes").train
+    np.testing.assert_array_equal(x[0, ..., 0], np.rot90(stored, turns))
+    np.testing.assert_array_equal(x[1], x[0])
+
+
+@pytest.mark.parametrize("kind", ["webp", "tif", "tiff"])
+def test_webp_and_tiff(tmp_path, kind):
+    options = {"lossless": True} if kind == "webp" else {}
+    for i in range(2):
+        Image.fromarray(np.full((4, 4, 3), 40 * i + 7, np.uint8)).save(tmp_path / f"{i}.{kind}", **options)
+    (x,) = datasets.load(tmp_path, validation=0, shuffle=False, scale="bytes").train
+    np.testing.assert_array_equal(x[:, 0, 0, 0], [7.0, 47.0])

@@ -63,3 +63,7 @@ class BetaTCVAE(LatentVariableModel):
     def beta(self) -> keras.Variable:
         """The present weight of the total correlation: read it, or assign to it between calls of `fit`."""
         return self.objective.current("beta")
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self.objective.beta = value

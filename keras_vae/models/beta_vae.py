@@ -59,3 +59,7 @@ class BetaVAE(LatentVariableModel):
     def beta(self) -> keras.Variable:
         """The present weight of the KL: read it, or assign to it between calls of `fit`."""
         return self.objective.current("beta")
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self.objective.beta = value

@@ -55,3 +55,7 @@ class CIWAE(LatentVariableModel):
     def beta(self) -> keras.Variable:
         """The present share of the ELBO: read it, or assign to it between calls of `fit`."""
         return self.objective.current("beta")
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self.objective.beta = value

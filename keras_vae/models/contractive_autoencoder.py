@@ -61,3 +61,7 @@ class ContractiveAutoencoder(LatentVariableModel):
     def weight(self) -> keras.Variable:
         """The present weight of the penalty: read it, or assign to it between calls of `fit`."""
         return self.objective.current("weight")
+
+    @weight.setter
+    def weight(self, value: float) -> None:
+        self.objective.weight = value

@@ -80,3 +80,7 @@ class FactorVAE(LatentVariableModel):
     def gamma(self) -> keras.Variable:
         """The present weight of the total correlation: read it, or assign to it between calls of `fit`."""
         return self.objective.current("gamma")
+
+    @gamma.setter
+    def gamma(self, value: float) -> None:
+        self.objective.gamma = value

@@ -79,6 +79,10 @@ class RegularizedAutoencoder(LatentVariableModel):
         """The present weight of the code's norm: read it, or assign to it between calls of `fit`."""
         return self.objective.current("beta")
 
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self.objective.beta = value
+
     @property
     def weight(self) -> keras.Variable | None:
         """The present weight of the decoder's penalty, to read or to assign to; None where there is none."""

@@ -64,3 +64,7 @@ class SparseAutoencoder(LatentVariableModel):
     def weight(self) -> keras.Variable:
         """The present weight of the penalty: read it, or assign to it between calls of `fit`."""
         return self.objective.current("weight")
+
+    @weight.setter
+    def weight(self, value: float) -> None:
+        self.objective.weight = value

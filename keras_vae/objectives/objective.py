@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae import schedules
-from keras_vae.checks import check_count
+from keras_vae.checks import check_count, check_number
 from keras_vae.errors import invalid
 from keras_vae.objectives.labels import Condition
 from keras_vae.objectives.terms import Terms
@@ -60,6 +60,7 @@ class Objective(keras.layers.Layer):
         self.num_samples = check_count("num_samples", num_samples)
         self._schedules: dict[str, schedules.Schedule] = {}
         self._current: dict[str, keras.Variable] = {}
+        self._ranges: dict[str, tuple[float, float]] = {}
         self.built = True
 
     def parts(self, terms: Terms) -> dict[str, tf.Tensor]:
@@ -124,10 +125,32 @@ class Objective(keras.layers.Layer):
         if float(tf.reduce_min(values)) < low or float(tf.reduce_max(values)) > high:
             wanted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
             raise invalid(name, f"a number {wanted}, or a schedule that stays there", value)
+        self._ranges[name] = (low, high)
         self._schedules[name] = schedule
         start = keras.initializers.Constant(float(schedule(0)))
         self._current[name] = self.add_weight(name=name, shape=(), initializer=start, trainable=False)
         return schedule
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; a number for a weight that `scheduled` declared becomes its present value."""
+        declared = self.__dict__.get("_schedules", {})
+        if name in declared and value is not declared[name]:
+            value = self._reassigned(name, value)
+        super().__setattr__(name, value)
+
+    def _reassigned(self, name: str, value: Any) -> schedules.Schedule:
+        low, high = self._ranges[name]
+        hint = "Build the model anew with that value; save_weights and load_weights carry the weights over."
+        if not isinstance(self._schedules[name], schedules.Constant):
+            raise invalid(name, "no assignment, since a schedule sets it in every step", value, hint)
+        if isinstance(value, str | schedules.Schedule):
+            raise invalid(name, "a number", value, hint)
+        number = check_number(name, float(value), at_least=low)
+        if number > high:
+            raise invalid(name, f"a number from {low:g} to {high:g}", value)
+        self._current[name].assign(number)
+        self._schedules[name] = schedules.Constant(number)
+        return self._schedules[name]
 
     @property
     def weight_schedules(self) -> dict[str, schedules.Schedule]:

@@ -4,9 +4,6 @@ import math
 import numbers
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from keras_vae.errors import invalid
 
 
@@ -31,9 +28,16 @@ def is_count(value: Any, least: int = 1) -> bool:
 def static_integer(value: Any) -> Any:
     """The value of a scalar integer tensor or array, as an `int`, if it is known; else `value` itself.
 
+    >>> import numpy as np, tensorflow as tf
     >>> static_integer(tf.constant(3)), static_integer(np.array(3)), static_integer(2.5)
     (3, 3, 2.5)
     """
+    if not hasattr(value, "dtype"):
+        return value
+    # Here, since the command line checks its arguments before it loads either.
+    import numpy as np
+    import tensorflow as tf
+
     if not isinstance(value, np.ndarray) and not tf.is_tensor(value):
         return value
     static = value if isinstance(value, np.ndarray) else tf.get_static_value(value)

@@ -108,14 +108,28 @@ def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) ->
         shape = shape[0]
     if isinstance(shape, tuple) and shape and not isinstance(shape[0], tuple):
         return tuple(shape[1:])
+    built = _built_shape(network)
+    if built is not None:
+        return built
     if default is not None:
         return default
     raise invalid(
         name,
         "a model with one input of known shape, or two of which the second is the condition",
         f"{type(network).__name__} {network.name!r} without one",
-        "Start it with keras.Input(shape).",
+        "Start it with keras.Input(shape), or build it beforehand: network.build((None, *shape)).",
     )
+
+
+def _built_shape(network: keras.layers.Layer) -> tuple | None:
+    """Of a network with one input that has been built or called, as a subclassed model, that of an example."""
+    shapes = getattr(network, "_build_shapes_dict", None) if network.built else None
+    if not shapes or len(shapes) != 1 or takes_condition(network):
+        return None
+    shape = next(iter(shapes.values()))
+    if not isinstance(shape, (tuple, list)) or not shape or isinstance(shape[0], (tuple, list, dict)):
+        return None
+    return tuple(shape[1:])
 
 
 def _distribution(

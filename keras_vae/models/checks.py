@@ -122,7 +122,7 @@ def _input_shape(name: str, network: keras.layers.Layer, default: Any = None) ->
 
 
 def _built_shape(network: keras.layers.Layer) -> tuple | None:
-    """Of a network with one input that has been built or called, as a subclassed model, that of an example."""
+    """Of a network with one input that was built or called, as subclassed models, that of an example."""
     shapes = getattr(network, "_build_shapes_dict", None) if network.built else None
     if not shapes or len(shapes) != 1 or takes_condition(network):
         return None

@@ -125,6 +125,7 @@ def log_likelihood(
     """The importance-weighted log-likelihood; see `LatentVariableModel.log_likelihood`."""
     check_count("num_samples", num_samples)
     check_count("batch_size", batch_size)
+    x = checks.check_batch("x", x, model.data_shape)
     batch_size = max(1, min(batch_size, len(x)))
     chunk = min(num_samples, max(1, max_pairs(model) // batch_size))
 

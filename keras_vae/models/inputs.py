@@ -75,10 +75,13 @@ def _of_frame(name: str, frame: Any) -> np.ndarray:
 
 def _of_series(name: str, series: Any) -> np.ndarray:
     values = series.to_numpy()
-    if np.issubdtype(values.dtype, np.number) or values.dtype == bool:
+    # Dates and durations are numbers to NumPy, but none of any data.
+    if values.dtype.kind in "biuf":
         return values
     # Nullable columns come as objects.
     try:
+        if values.dtype.kind in "mMc":
+            raise TypeError
         known = [np.nan if _is_missing(value) else value for value in values.tolist()]
         if not any(isinstance(value, str | bytes) for value in known):
             return np.asarray(known, np.float64)

@@ -49,6 +49,8 @@ def test_containers_give_what_arrays_give(kind, vae):
     np.testing.assert_array_equal(vae.encode(data).mean(), vae.encode(X).mean())
     np.testing.assert_array_equal(vae.reconstruct(data), vae.reconstruct(X))
     np.testing.assert_array_equal(vae.elbo(data, seed=1), vae.elbo(X, seed=1))
+    ours, theirs = (vae.log_likelihood(x, num_samples=3, seed=1) for x in (data, X))
+    np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(vae.predict(data, verbose=0), vae.predict(X, verbose=0), rtol=1e-6)
     np.testing.assert_allclose(vae.evaluate(data, verbose=0), vae.evaluate(X, verbose=0), rtol=1e-6)
     vae.fit(data, validation_data=data, verbose=0)
@@ -85,6 +87,13 @@ def test_missing_values_and_text_are_named(vae):
         vae.fit(missing.astype("Float64"), verbose=0)
     with pytest.raises(ValueError, match=r"x\['c'\].*Expected: numbers"):
         vae.fit(frames(X).assign(c="text"), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[ns]"])
+def test_dates_and_durations_are_no_numbers(vae, kind):
+    times = np.arange(24).astype(kind)
+    with pytest.raises(ValueError, match=r"x\['c'\].*Expected: numbers"):
+        vae.fit(frames(X).assign(c=times), verbose=0)
 
 
 def test_a_sparse_matrix_that_is_too_large_is_refused(vae):
